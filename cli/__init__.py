@@ -1,0 +1,1 @@
+"""The screentest command: the composition root."""

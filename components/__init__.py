@@ -1,0 +1,1 @@
+"""KFP components: thin, one domain call each."""

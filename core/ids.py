@@ -1,0 +1,69 @@
+"""External ids to matrix indexes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+UNKNOWN = -1
+
+
+class IdIndex:
+    """A fixed, ordered set of external ids; position is the matrix index.
+
+    Ids are either all integers (kept as int64) or all strings. Look-ups accept both: ``"17"`` finds the
+    integer id 17, because ids arrive as text over HTTP.
+
+    Args:
+        ids: (n,) distinct ids, int64 or str, in matrix order.
+
+    Raises:
+        ValueError: An id occurs twice.
+    """
+
+    def __init__(self, ids: npt.ArrayLike) -> None:
+        array = np.asarray(ids)
+        self.ids: npt.NDArray[Any] = array.astype(np.int64) if array.dtype.kind in "iu" else array.astype(str)
+        if array.size == 0:
+            self.ids = array.astype(np.int64)
+        self._order = np.argsort(self.ids, kind="stable")
+        self._sorted = self.ids[self._order]
+        if len(self._sorted) > 1 and bool((self._sorted[1:] == self._sorted[:-1]).any()):
+            raise ValueError("ids must be distinct")
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike) -> IdIndex:
+        """The distinct values, ascending."""
+        return cls(np.unique(np.asarray(values)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdIndex) and np.array_equal(self.ids, other.ids)
+
+    def index_of(self, ids: Iterable[Any] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """(m,) int64 matrix indexes of the given ids; ``UNKNOWN`` (-1) where an id is not in the set."""
+        wanted = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+        if wanted.size == 0 or len(self.ids) == 0:
+            return np.full(wanted.shape, UNKNOWN, dtype=np.int64)
+        if self.ids.dtype.kind == "i" and wanted.dtype.kind not in "iu":
+            return self._index_of_text(wanted)
+        if self.ids.dtype.kind == "U":
+            wanted = wanted.astype(str)
+        position = np.searchsorted(self._sorted, wanted)
+        position[position == len(self._sorted)] = 0
+        return np.where(self._sorted[position] == wanted, self._order[position], UNKNOWN)
+
+    def _index_of_text(self, wanted: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Integer ids given as text, or mixed; what is no 64-bit integer is unknown."""
+        numbers = np.zeros(wanted.shape, dtype=np.int64)
+        valid = np.zeros(wanted.shape, dtype=bool)
+        for place, value in enumerate(wanted.tolist()):
+            text = str(value)
+            if text.lstrip("-").isdecimal() and len(text) <= 18:
+                numbers[place], valid[place] = int(text), True
+        return np.where(valid, self.index_of(numbers), UNKNOWN)

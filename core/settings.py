@@ -1,0 +1,116 @@
+"""All settings, and the only reader of the environment.
+
+Order of precedence: arguments > environment > ``config.yaml`` in the working folder > defaults below. Secrets
+come from the environment only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from core.errors import ConfigError
+
+#: MLflow's old stages, mapped to the aliases that replaced them.
+STAGES = {"production": "champion", "staging": "challenger"}
+
+
+def _name(name: str) -> Any:
+    """A setting known in the environment by a name of its own, not by ``SCREENTEST_…``."""
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """Every option, with its default. ``config.yaml`` and ``.env.example`` list them for the user."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCREENTEST_", yaml_file="config.yaml", extra="forbid", populate_by_name=True
+    )
+
+    mlflow_tracking_uri: str = Field("", validation_alias=_name("MLFLOW_TRACKING_URI"))
+    """Empty: a SQLite database in the run's own folder."""
+    mlflow_model_name: str = Field("recommender", validation_alias=_name("MLFLOW_MODEL_NAME"))
+    mlflow_model_stage: str = Field("champion", validation_alias=_name("MLFLOW_MODEL_STAGE"))
+    """Alias to serve; ``Production`` and ``Staging`` are understood as ``champion`` and ``challenger``."""
+    mlflow_experiment_name: str = Field("screentest", validation_alias=_name("MLFLOW_EXPERIMENT_NAME"))
+
+    data_loader_type: str = Field("local", validation_alias=_name("DATA_LOADER_TYPE"))
+    data_source_path: str = Field("", validation_alias=_name("DATA_SOURCE_PATH"))
+    """Folder or zip of a MovieLens layout. Empty: a cached MovieLens, else synthetic ratings."""
+
+    cache_dir: Path = Path("~/.cache/screentest")
+    """Where a MovieLens that should be found without ``DATA`` lies."""
+    runs_dir: Path = Path("runs")
+    """Each demo run gets a folder of its own in here."""
+
+    split: Literal["leave_last_n", "temporal"] = "leave_last_n"
+    split_n: int = Field(10, ge=1)
+    """leave_last_n: ratings held out per user."""
+    split_test_fraction: float = Field(0.2, gt=0, lt=1)
+    """temporal: share of all ratings, the latest, that is held out."""
+
+    k: int = Field(10, ge=1, le=1000)
+    """Length of a recommended list."""
+    relevant_rating: float = 4.0
+    """A held-out rating of at least this is relevant."""
+    gate_metric: str = "ndcg"
+    gate_threshold: float = Field(0.01, ge=0)
+    """A challenger's gate_metric@k must reach this and beat the champion's."""
+
+    host: str = "127.0.0.1"
+    mlflow_port: int = Field(5000, ge=0, le=65535)
+    policy_port: int = Field(8080, ge=0, le=65535)
+    """Ports of ``screentest up``; 0 takes any free one. The demo always takes free ones."""
+    server_start_timeout_s: float = Field(60.0, gt=0)
+    model_timeout_s: float = Field(2.0, gt=0)
+    """A model server that has not answered after this counts as an error."""
+    connections: int = Field(24, ge=1, le=512)
+    """Concurrent simulated sessions."""
+
+    @field_validator("mlflow_model_stage")
+    @classmethod
+    def _stage_is_an_alias(cls, value: str) -> str:
+        return STAGES.get(value.lower(), value)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        given: Settings that override environment and file; None means "not given".
+
+    Raises:
+        ConfigError: A value is not allowed; one line names each.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])} == {item['input']!r}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigError(f"settings: {problems} (see config.yaml and .env.example)") from error
+
+
+def export_for_children(values: dict[str, str]) -> None:
+    """Put settings into the environment of every process started from here on (pipeline steps, servers)."""
+    os.environ.update(values)

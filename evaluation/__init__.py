@@ -1,0 +1,1 @@
+"""Offline judgement: arrays in, numbers out. No input or output happens here."""

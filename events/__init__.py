@@ -1,0 +1,1 @@
+"""The event log: exposures and outcomes, durable and aggregated to sufficient statistics."""

@@ -1,0 +1,1 @@
+"""Model servers, the policy server, the deployers and the rollout controller."""

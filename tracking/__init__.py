@@ -1,0 +1,1 @@
+"""MLflow: runs, the model registry, aliases and the provenance of a run."""
