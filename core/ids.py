@@ -64,6 +64,7 @@ class IdIndex:
         valid = np.zeros(wanted.shape, dtype=bool)
         for place, value in enumerate(wanted.tolist()):
             text = str(value)
-            if text.lstrip("-").isdecimal() and len(text) <= 18:
+            # isdecimal takes other scripts' digits too, as int() does; 20 characters hold every 64-bit integer.
+            if text.removeprefix("-").isdecimal() and len(text) <= 20 and -(2**63) <= int(text) < 2**63:
                 numbers[place], valid[place] = int(text), True
         return np.where(valid, self.index_of(numbers), UNKNOWN)

@@ -16,7 +16,9 @@ RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 
 
 def _no_items() -> pd.DataFrame:
-    return pd.DataFrame({"item_id": pd.Series(dtype="int64"), "title": pd.Series(dtype=str), "year": pd.Series(dtype="Int16")})
+    return pd.DataFrame(
+        {"item_id": pd.Series(dtype="int64"), "title": pd.Series(dtype=str), "year": pd.Series(dtype="Int16")}
+    )
 
 
 def _no_genres() -> pd.DataFrame:

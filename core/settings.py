@@ -7,6 +7,7 @@ come from the environment only.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of precedence, first wins."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
 
 
@@ -106,7 +108,8 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])} == {item['input']!r}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(str(part) for part in item['loc'])} == {item['input']!r}: {item['msg']}"
+            for item in error.errors()
         )
         raise ConfigError(f"settings: {problems} (see config.yaml and .env.example)") from error
 
@@ -114,3 +117,8 @@ def load_settings(**given: Any) -> Settings:
 def export_for_children(values: dict[str, str]) -> None:
     """Put settings into the environment of every process started from here on (pipeline steps, servers)."""
     os.environ.update(values)
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A copy of this process's environment for one child, with additions; this process's own is left alone."""
+    return {**os.environ, **(extra or {})}

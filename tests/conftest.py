@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""What every test may use, and the rule that a skip nobody allowed is a failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+
+_ALLOWED = tuple(
+    line
+    for line in (Path(__file__).parent / "skips_allowed.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+)
+_forbidden_skips: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +24,28 @@ def movielens() -> Path:
     found = Path(path)
     assert found.exists(), f"SCREENTEST_TEST_DATA={path} does not exist"
     return found
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings must not change what a test sees."""
+    for name in list(os.environ):
+        if name.startswith(("SCREENTEST_", "MLFLOW_")) and name != "SCREENTEST_TEST_DATA":
+            monkeypatch.delenv(name)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not reason.removeprefix("Skipped: ").startswith(_ALLOWED):
+            _forbidden_skips.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _forbidden_skips and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _forbidden_skips:
+        terminalreporter.write_line(f"FAILED skip outside tests/skips_allowed.txt: {line}", red=True)

@@ -1,0 +1,66 @@
+# Screentest. `make demo` and `make test` are the two commands to know; both build .venv on first use.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# The demo's options, e.g. make demo DATA=ml-latest-small.zip SEED=7 PLANT=aa MODELS=popularity,item_knn
+DATA   ?=
+SEED   ?=
+PLANT  ?=
+MODELS ?=
+JSON   ?=
+JOBS   ?= 2
+
+.PHONY: help demo up down test test-long lint bench lock clean
+
+help: ## What each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## Data to a promoted recommender, start to finish (DATA=, SEED=, PLANT=, MODELS=, JSON=)
+	@$(BIN)/screentest demo $(if $(DATA),--data '$(DATA)') $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant $(PLANT)) \
+	  $(if $(MODELS),--models $(MODELS)) $(if $(JSON),--json '$(JSON)')
+
+up: $(VENV)/.installed ## Leave the stack of the last demo running: MLflow, policy server, model servers
+	@$(BIN)/screentest up --detach
+
+down: $(VENV)/.installed ## Stop it
+	@$(BIN)/screentest down
+
+test: lint ## Everything that must be green
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long'
+
+test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
+	@$(BIN)/python -m pytest -m long --timeout 1800
+
+lint: $(VENV)/.installed-test ## Style, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-test ## Every published figure, as ratios of one run
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: ## Write constraints.txt anew from what pip resolves today
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q '.[test]'
+	{ echo '# Every version, resolved together by pip. Written by `make lock`.'; \
+	  build/lock/bin/pip freeze --exclude screentest | sed 's/+[a-z0-9]*$$//'; } > constraints.txt
+
+clean: ## Remove the environment and every run
+	rm -rf $(VENV) runs build
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "python3.11 was not found; install it with its venv module, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Screentest needs Python 3.11; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt install python3.11-venv" >&2; rm -rf $(VENV); exit 2; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Screentest into $(VENV) (once; one to three minutes) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need into $(VENV) (once) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,93 @@
+"""``screentest demo``: data, training, registry, servers, A/B test, decision, promotion, report."""
+
+from __future__ import annotations
+
+import json as json_format
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cli.run_folder import RunFolder
+from core.errors import ConfigError
+from core.settings import load_settings
+
+DEFAULT_MODELS = "popularity,item_knn,ease"
+
+
+class Plant(StrEnum):
+    """What to plant in the rollout on purpose, to see that it is found."""
+
+    NONE = "none"
+    AA = "aa"
+    UPLIFT = "uplift"
+    DAMAGE = "damage"
+    SHUFFLE = "shuffle"
+
+
+def demo(
+    data: Annotated[
+        str, typer.Option(help="MovieLens folder or zip. Default: a cached MovieLens, else synthetic ratings.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same decision, effect and interval.")] = 42,
+    plant: Annotated[
+        Plant,
+        typer.Option(
+            help="none: audition the gate's challenger. aa, uplift, damage: the champion against itself, the "
+            "challenger's clicks multiplied by 1, 1.15, 0.9. shuffle: ease against its own top 200 in random order."
+        ),
+    ] = Plant.NONE,
+    models: Annotated[
+        str,
+        typer.Option(help="Models to train. Exactly two name the pair: champion,challenger. More: the gate decides."),
+    ] = DEFAULT_MODELS,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the result as JSON to this file; - for standard output.")
+    ] = None,
+) -> None:
+    """The whole audition on this machine, in a folder of its own under runs/."""
+    from cli.audition import Audition
+
+    settings = load_settings(data_source_path=data or None)
+    console = Console(stderr=json is not None and str(json) == "-")
+    run = RunFolder.create(settings.runs_dir, f"{plant.value}-seed{seed}", datetime.now())
+    audition = Audition(settings, run, seed=seed, plant=plant.value, models=_models(models, plant), console=console)
+    result = audition.perform()
+    _write_json(json, result)
+
+
+def _models(text: str, plant: Plant) -> list[str]:
+    """The models named, known ones only, each once.
+
+    Raises:
+        UnknownName: A name that no registry knows.
+        ConfigError: A name twice, none at all, one alone, or plant=shuffle without ease.
+    """
+    from wrappers.registry import model
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        model(name)
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ConfigError(
+            f"--models {text!r}: name two different models (champion,challenger) or more, e.g. {DEFAULT_MODELS}"
+        )
+    if plant is Plant.SHUFFLE and "ease" not in names:
+        raise ConfigError(f"--models {text!r}: --plant shuffle serves ease against its own shuffled list; add ease")
+    return names
+
+
+def _write_json(target: Path | None, result: dict[str, Any]) -> None:
+    text = json_format.dumps(result, indent=2, allow_nan=False)
+    if target is None:
+        return
+    if str(target) == "-":
+        typer.echo(text)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".part")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(target)

@@ -1,0 +1,43 @@
+"""``screentest``: the command line. Commands live in one file per group; this one puts them together."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import data, demo, models, pipeline, rollout, serve, stack
+from core.errors import ScreentestError, StepError
+
+app = typer.Typer(
+    name="screentest",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Audition recommenders before they go live: train several, compare them offline, serve them, run an honest "
+    "A/B test, promote the winner by canary.\n\nStart with `screentest demo`. Exit codes: 0 ok, 1 failed, 2 bad input.",
+)
+app.command("demo")(demo.demo)
+app.command("up")(stack.up)
+app.command("down")(stack.down)
+app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
+app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
+app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
+app.add_typer(rollout.app, name="rollout", help="Look at a rollout, or resume one that was killed.")
+app.add_typer(serve.app, name="serve", help="Run one model server or the policy server in the foreground.")
+
+
+def main() -> None:
+    """Run the command line; turn our errors into one line and an exit code."""
+    try:
+        app()
+    except ScreentestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, StepError) and error.traceback and error.exit_code == 1:
+            print(error.traceback, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

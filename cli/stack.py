@@ -1,0 +1,181 @@
+"""``screentest up`` and ``down``: the stack of a finished run, left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from cli.run_folder import RunFolder
+from core.errors import ConfigError, ServerError
+from core.settings import Settings, load_settings
+
+_STATE = "up.json"
+_LIVE = "live"
+
+
+def up(
+    run: Annotated[Path | None, typer.Option(help="Folder of a demo run. Default: the newest in runs/.")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once everything answers; `screentest down` ends it.")
+    ] = False,
+) -> None:
+    """Serve a finished run: MLflow with its history, its models, and a policy server that answers with the champion."""
+    settings = load_settings()
+    state = settings.runs_dir / _STATE
+    running = _running(state)
+    if running:
+        typer.echo("already running:")
+        _print_addresses(running)
+        return
+    folder = RunFolder(run.resolve()) if run else RunFolder.latest(settings.runs_dir)
+    if not (folder.path / "mlflow.db").exists():
+        raise ConfigError(f"--run {folder.path}: no mlflow.db in it, so it is not a demo run's folder")
+    if detach:
+        _print_addresses(_start_detached(folder, settings, state))
+        typer.echo("stop it with `make down` (or `screentest down`)")
+        return
+    with _stack(folder, settings) as addresses:
+        state.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
+        try:
+            _print_addresses(addresses)
+            typer.echo("Ctrl-C stops everything")
+            _wait_for_the_end()
+        finally:
+            state.unlink(missing_ok=True)
+
+
+def down() -> None:
+    """Stop what `screentest up --detach` left running."""
+    state = load_settings().runs_dir / _STATE
+    if not _running(state):
+        typer.echo("nothing is running")
+        return
+    process = psutil.Process(json.loads(state.read_text(encoding="utf-8"))["pid"])
+    process.terminate()
+    try:
+        process.wait(30)
+    except psutil.TimeoutExpired:
+        process.kill()
+    typer.echo("stopped")
+
+
+@contextmanager
+def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
+    """Everything started and answering; all of it stopped at the end of the block."""
+    from core.settings import export_for_children
+    from serving.live_stack import start_mlflow, start_models_and_policy
+    from serving.reaper import reaped
+
+    ports = {
+        "MLflow": _free_port(settings.host, settings.mlflow_port, "SCREENTEST_MLFLOW_PORT"),
+        "policy server": _free_port(settings.host, settings.policy_port, "SCREENTEST_POLICY_PORT"),
+    }
+    tracking_uri = settings.mlflow_tracking_uri or folder.database
+    export_for_children({"MLFLOW_TRACKING_URI": tracking_uri})
+    with ExitStack() as stack:
+        stack.enter_context(reaped())
+        mlflow = stack.enter_context(
+            start_mlflow(
+                tracking_uri, settings.host, ports["MLflow"], folder.path / "up", settings.server_start_timeout_s
+            )
+        )
+        served = stack.enter_context(
+            start_models_and_policy(
+                folder.path / "up",
+                tracking_uri=tracking_uri,
+                model_name=settings.mlflow_model_name,
+                experiment=_LIVE,
+                policy_port=ports["policy server"],
+                host=settings.host,
+                timeout_s=settings.server_start_timeout_s,
+            )
+        )
+        yield {"MLflow": mlflow, **served}
+
+
+def _start_detached(folder: RunFolder, settings: Settings, state: Path) -> dict[str, str]:
+    """Start ``screentest up`` in a session of its own and wait until it has told its addresses."""
+    from serving.processes import poll
+
+    log = folder.path / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "up", "--run", str(folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    typer.echo(f"starting the stack of {folder.path} …")
+    poll(lambda: state.exists() or process.poll() is not None, 3 * settings.server_start_timeout_s)
+    if process.poll() is not None:
+        said = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if process.returncode == ConfigError.exit_code:
+            raise ConfigError(said[-1].removeprefix("error: ") if said else f"see {log}")
+        raise ServerError(
+            f"the stack did not start: {said[-1].removeprefix('error: ') if said else 'no output'} (see {log})"
+        )
+    if not state.exists():
+        process.terminate()
+        raise ServerError(f"the stack was not ready in time; see {log}")
+    return _running(state) or {}
+
+
+def _running(state: Path) -> dict[str, str] | None:
+    """Addresses of a stack that runs; None, and its stale state file removed, where none does."""
+    if not state.exists():
+        return None
+    found = json.loads(state.read_text(encoding="utf-8"))
+    if psutil.pid_exists(found["pid"]) and "up" in psutil.Process(found["pid"]).cmdline():
+        return dict(found["addresses"])
+    state.unlink(missing_ok=True)
+    return None
+
+
+def _free_port(host: str, port: int, setting: str) -> int:
+    """The port itself if it is free, any free one for 0.
+
+    Raises:
+        ConfigError: Somebody listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} on {host} is taken ({error.strerror}); free it, or set {setting} to another "
+                "(0 takes any free one)"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_the_end() -> None:
+    """Return on SIGTERM; Ctrl-C raises KeyboardInterrupt as ever."""
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+
+    signal.signal(signal.SIGTERM, end)
+    while not ended:
+        signal.pause()
+
+
+def _print_addresses(addresses: dict[str, str]) -> None:
+    width = max(len(name) for name in addresses)
+    for name, address in addresses.items():
+        typer.echo(f"  {name:<{width}}  {address}")

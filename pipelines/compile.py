@@ -1,0 +1,65 @@
+"""Compile the pipelines to the YAML that is committed, uploaded to KFP and run locally."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from components.image import IMAGE
+from core.errors import UnknownName
+
+PIPELINES = {
+    "training": "pipelines.training:training",
+    "rollout": "pipelines.rollout:rollout",
+}
+COMPILED = Path(__file__).parent / "compiled"
+
+
+def compiled_path(name: str) -> Path:
+    """Where a pipeline's committed YAML lies.
+
+    Raises:
+        UnknownName: There is no such pipeline.
+    """
+    if name not in PIPELINES:
+        raise UnknownName("pipeline", name, PIPELINES, "pipelines/compile.py")
+    return COMPILED / f"{name}.yaml"
+
+
+def compile_pipeline(name: str, *, image: str = IMAGE) -> str:
+    """The YAML of a pipeline.
+
+    Args:
+        name: Key of PIPELINES.
+        image: The image its steps run in, e.g. with your registry's prefix.
+    """
+    from importlib import import_module
+
+    from kfp import compiler
+
+    module, _, function = PIPELINES[name].partition(":")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.yaml"
+        compiler.Compiler().compile(getattr(import_module(module), function), str(path))
+        return path.read_text(encoding="utf-8").replace(f"image: {IMAGE}", f"image: {image}")
+
+
+def stale(folder: Path = COMPILED) -> list[str]:
+    """Names of the pipelines whose committed YAML is not what the code compiles to."""
+    return [
+        name
+        for name in PIPELINES
+        if not (folder / f"{name}.yaml").exists()
+        or (folder / f"{name}.yaml").read_text(encoding="utf-8") != compile_pipeline(name)
+    ]
+
+
+def write_compiled(folder: Path = COMPILED, *, image: str = IMAGE) -> list[Path]:
+    """Write every pipeline's YAML into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in PIPELINES:
+        path = folder / f"{name}.yaml"
+        path.write_text(compile_pipeline(name, image=image), encoding="utf-8")
+        written.append(path)
+    return written

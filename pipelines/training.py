@@ -1,0 +1,73 @@
+"""The training pipeline: data, models side by side, evaluation, registration."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.evaluate_model import evaluate_model
+from components.get_data import get_data
+from components.register_model import register_model
+from components.train_model import train_model
+
+
+class Trained(NamedTuple):
+    """What the training pipeline hands on: pinned model URIs (challenger may be empty) and the shared dataset."""
+
+    champion: str
+    challenger: str
+    dataset: dsl.Dataset
+
+
+@dsl.pipeline(name="training", description="From ratings to a champion and a challenger in the model registry.")
+def training(
+    source: str = "",
+    loader: str = "local",
+    models: list[str] = ["popularity", "item_knn", "ease"],  # noqa: B006 - KFP reads the default, nobody changes it
+    configs: dict = {},  # noqa: B006
+    pair: str = "",
+    plant: str = "none",
+    split: str = "leave_last_n",
+    split_n: int = 10,
+    split_test_fraction: float = 0.2,
+    k: int = 10,
+    relevant_rating: float = 4.0,
+    gate_metric: str = "ndcg",
+    gate_threshold: float = 0.01,
+    seed: int = 42,
+    tracking_uri: str = "",
+    experiment: str = "screentest",
+    model_name: str = "recommender",
+) -> Trained:
+    """Train every named model, evaluate it, register all and let the gate name the challenger."""
+    data = get_data(
+        source=source, loader=loader, split=split, split_n=split_n, split_test_fraction=split_test_fraction, seed=seed
+    )
+    dataset = data.outputs["dataset"]
+    with dsl.ParallelFor(models, name="each-model") as model:
+        trained = train_model(
+            model=model, configs=configs, dataset=dataset, tracking_uri=tracking_uri, experiment=experiment
+        )
+        evaluated = evaluate_model(
+            run_id=trained.outputs["run_id"],
+            k=k,
+            relevant_rating=relevant_rating,
+            dataset=dataset,
+            tracking_uri=tracking_uri,
+        )
+    registered = register_model(
+        run_ids=dsl.Collected(evaluated.outputs["Output"]),
+        pair=pair,
+        plant=plant,
+        gate_metric=gate_metric,
+        gate_threshold=gate_threshold,
+        k=k,
+        relevant_rating=relevant_rating,
+        seed=seed,
+        dataset=dataset,
+        tracking_uri=tracking_uri,
+        model_name=model_name,
+        experiment=experiment,
+    )
+    return Trained(
+        champion=registered.outputs["champion"], challenger=registered.outputs["challenger"], dataset=dataset
+    )

@@ -1,0 +1,118 @@
+"""The local runner: real KFP runs of small pipelines, each step a process."""
+
+from pathlib import Path
+
+import pytest
+from kfp import compiler, dsl
+
+from core.errors import ConfigError, StepError
+from core.progress import Progress
+from pipelines.local_runner import StepWatcher, run_pipeline
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def count(upto: int) -> int:
+    print(f"[progress] counting {upto}/{upto} nearly there")
+    return upto
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def refuse(name: str):
+    from core.errors import ConfigError
+
+    raise ConfigError(f"name == {name!r} isn't allowed")
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def divide(by: int) -> float:
+    return 1 / by
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def vanish():
+    import os
+    import signal
+
+    print("last words")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dsl.pipeline(name="counting")
+def counting(upto: int = 3) -> int:
+    return count(upto=upto).output
+
+
+@dsl.pipeline(name="refusing")
+def refusing(name: str = "x"):
+    refuse(name=name)
+
+
+@dsl.pipeline(name="dividing")
+def dividing(by: int = 0):
+    divide(by=by)
+
+
+@dsl.pipeline(name="vanishing")
+def vanishing():
+    vanish()
+
+
+class Recorder(StepWatcher):
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def started(self, step: str) -> None:
+        self.seen.append(("started", step))
+
+    def progressed(self, step: str, progress: Progress) -> None:
+        self.seen.append(progress)
+
+    def finished(self, step: str, status: str) -> None:
+        self.seen.append(("finished", step, status))
+
+
+def run(pipeline, tmp_path: Path, watcher: StepWatcher | None = None, **arguments):
+    compiled = tmp_path / "pipeline.yaml"
+    compiler.Compiler().compile(pipeline, str(compiled))
+    return run_pipeline(compiled, arguments, root=tmp_path / "root", log=tmp_path / "log.txt", watcher=watcher)
+
+
+def test_outputs_progress_and_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    watcher = Recorder()
+
+    outputs = run(counting, tmp_path, watcher, upto=5)
+
+    assert outputs == {"Output": 5}
+    assert watcher.seen == [
+        ("started", "count"),
+        Progress("counting", 5, 5, "nearly there"),
+        ("finished", "count", "SUCCESS"),
+    ]
+    assert "nearly there" in (tmp_path / "log.txt").read_text()
+    assert capsys.readouterr().out == ""
+
+
+def test_our_error_keeps_its_message_and_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"step 'refuse' failed: name == 'bob' isn't allowed") as caught:
+        run(refusing, tmp_path, name="bob")
+
+    assert caught.value.exit_code == 2
+    assert "refuse" in caught.value.traceback
+
+
+def test_other_errors_carry_their_traceback(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"ZeroDivisionError: division by zero") as caught:
+        run(dividing, tmp_path)
+
+    assert caught.value.exit_code == 1
+    assert "return 1 / by" in caught.value.traceback
+
+
+def test_a_killed_step_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match=r"'vanish' failed: its process ended without a traceback"):
+        run(vanishing, tmp_path)
+
+
+def test_text_that_the_runner_would_rewrite_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'python3'"):
+        run(refusing, tmp_path, name="/usr/lib/python3/data")
