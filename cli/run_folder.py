@@ -30,14 +30,16 @@ class RunFolder:
 
     @classmethod
     def latest(cls, parent: Path) -> RunFolder:
-        """The newest run that has trained models.
+        """The newest run that came to its end.
 
         Raises:
             ConfigError: There is none.
         """
-        runs = sorted(folder for folder in parent.glob("*") if (folder / "mlflow.db").exists())
+        runs = sorted(folder for folder in parent.glob("*") if (folder / "result.json").exists())
         if not runs:
-            raise ConfigError(f"{parent.resolve()} holds no run yet; `make demo` (or `screentest demo`) makes one")
+            raise ConfigError(
+                f"{parent.resolve()} holds no finished run yet; `make demo` (or `screentest demo`) makes one"
+            )
         return cls(runs[-1].resolve())
 
     @property
@@ -69,3 +71,14 @@ class RunFolder:
     def result(self) -> Path:
         """The machine-readable result."""
         return self.path / "result.json"
+
+    @property
+    def plan(self) -> Path:
+        """What the demo set out to do, for whoever resumes it."""
+        return self.path / "demo.json"
+
+    def write(self, target: Path, text: str) -> None:
+        """Write a file of this folder, all of it or nothing."""
+        partial = target.with_name(target.name + ".part")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)

@@ -1,0 +1,130 @@
+"""The end of a run: result.json, report.html, the seconds in MLflow, and the verdict on the terminal.
+
+``screentest demo`` ends here, and so does ``screentest rollout resume`` after a demo that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from cli import verdict
+from cli.run_folder import RunFolder
+from core.errors import RolloutError
+from events.database import open_database
+from events.rollouts import RolloutRecord, load_rollout
+from experiments.report import LeaderboardRow, ReportContext, rollout_html
+from experiments.result import RolloutResult
+from loaders.prepared import PreparedDataLoader
+from serving.result_documents import result_document
+from serving.rollout_folder import RolloutFolder, RolloutRequest
+from serving.rollout_history import log_rollout
+from tracking.client import Tracker, connect
+from tracking.provenance import code_version, run_params
+from tracking.registry import list_versions
+from tracking.runs import log_metrics, log_text, read_run
+from wrappers.offline import metric_name
+
+#: Offline metrics shown beside the verdict.
+_SHOWN = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the run's stages know and the rollout's folder does not.
+
+    Attributes:
+        data: One line on the data.
+        k: Length of the lists that the models were compared on.
+        metric: The gate's metric; the leaderboard is ordered by it.
+        seconds: Stage to duration.
+    """
+
+    data: str
+    k: int
+    metric: str
+    seconds: Mapping[str, float]
+
+
+def finish(run: RunFolder, told: Told, console: Console) -> dict[str, Any]:
+    """Write down and tell what a finished rollout amounts to.
+
+    Args:
+        run: The run's folder; its rollout has come to its end.
+        told: What the folder does not hold.
+        console: Where to tell it.
+
+    Returns:
+        What ``result.json`` holds.
+
+    Raises:
+        ConfigError: The folder holds no finished rollout.
+        TrackingError: MLflow cannot be reached.
+    """
+    folder = RolloutFolder(run.path)
+    request, result = folder.read_request(), folder.read_result()
+    tracker = connect(request.tracking_uri, experiment=request.experiment)
+    context = _context(run, tracker, request, result, told)
+    html = rollout_html(result, context)
+    run_id = log_rollout(tracker, _record(folder, request), result, html, {})
+    log_text(tracker, run_id, html, "rollout/report.html")
+    log_metrics(tracker, run_id, {f"seconds/{stage}": value for stage, value in told.seconds.items()})
+    run.write(run.report, html)
+    document = {
+        **result_document(result),
+        "data": told.data,
+        "seed": request.seed,
+        "seconds": dict(told.seconds),
+        "run": str(run.path),
+        "report": str(run.report),
+    }
+    run.write(run.result, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    verdict.show(result, context, console)
+    return document
+
+
+def _record(folder: RolloutFolder, request: RolloutRequest) -> RolloutRecord:
+    engine = open_database(folder.events_url)
+    try:
+        record = load_rollout(engine, request.spec.name)
+    finally:
+        engine.dispose()
+    if record is None:
+        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_url}")
+    return record
+
+
+def _context(
+    run: RunFolder, tracker: Tracker, request: RolloutRequest, result: RolloutResult, told: Told
+) -> ReportContext:
+    provenance = run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed)
+    return ReportContext(
+        spec=request.spec,
+        data=told.data,
+        leaderboard=_leaderboard(tracker, request, result, told),
+        seconds=told.seconds,
+        run_folder=str(run.path),
+        hints=(
+            ("report", str(run.report)),
+            ("open the rest", "make up (MLflow, model servers, policy server); make down stops it"),
+        ),
+        provenance={"code version": str(code_version()), **provenance, "visitors": str(request.n_visitors)},
+    )
+
+
+def _leaderboard(
+    tracker: Tracker, request: RolloutRequest, result: RolloutResult, told: Told
+) -> tuple[LeaderboardRow, ...]:
+    """Every version's offline metrics, best first; versions evaluated at another k are left out."""
+    roles = {result.control_version: "champion", result.challenger_version: "challenger"}
+    rows = []
+    for version in list_versions(tracker, request.model_name):
+        found = read_run(tracker, version.run_id).metrics
+        metrics = {f"{name}@{told.k}": found[key] for name in _SHOWN if (key := metric_name(name, told.k)) in found}
+        if len(metrics) == len(_SHOWN):
+            rows.append(LeaderboardRow(f"{version.model} v{version.version}", metrics, roles.get(version.version, "")))
+    return tuple(sorted(rows, key=lambda row: -row.metrics[f"{told.metric}@{told.k}"]))

@@ -1,0 +1,66 @@
+"""``screentest models``: the recommenders there are, and what can be set on each."""
+
+from __future__ import annotations
+
+import inspect
+import json as json_format
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+_LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+
+
+@app.callback()
+def models() -> None:
+    """The recommenders that can be auditioned."""
+
+
+@app.command("list")
+def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False) -> None:
+    """Show every registered model with its hyperparameters, their defaults and what they mean.
+
+    Names are what `--models` of `screentest demo` takes; to add a model see the README.
+    """
+    found = _described()
+    if json:
+        typer.echo(json_format.dumps(found, indent=2))
+        return
+    for model in found:
+        typer.echo(f"{model['name']}: {model['summary']}")
+        for option in model["options"]:
+            limits = f", {option['limits']}" if option["limits"] else ""
+            typer.echo(f"    {option['name']} = {json_format.dumps(option['default'])}  ({option['type']}{limits})")
+            typer.echo(f"        {option['description']}")
+        typer.echo("")
+
+
+def _described() -> list[dict[str, Any]]:
+    """A row per model: name, summary, negative_control, options."""
+    from wrappers.registry import model, model_names
+
+    return [
+        {
+            "name": name,
+            "summary": _plain((inspect.getdoc(model(name)) or "").partition("\n")[0]),
+            "negative_control": model(name).negative_control,
+            "options": [
+                {
+                    "name": option,
+                    "type": schema["type"],
+                    "default": schema.get("default", {}),
+                    "limits": " and ".join(f"{sign} {schema[key]:g}" for key, sign in _LIMITS.items() if key in schema),
+                    "description": _plain(schema["description"]),
+                }
+                for option, schema in model(name).Config.model_json_schema().get("properties", {}).items()
+            ],
+        }
+        for name in model_names()
+    ]
+
+
+def _plain(docstring: str) -> str:
+    """A docstring as one line for the terminal."""
+    return " ".join(docstring.replace("``", "").split())

@@ -1,0 +1,99 @@
+"""``screentest rollout``: look at a rollout, or go on with one that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_format
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from core.logs import log_to_file
+from core.settings import load_settings
+
+if TYPE_CHECKING:
+    from cli.finish import Told
+    from cli.run_folder import RunFolder
+    from serving.rollout_status import RolloutStatus
+
+app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+RunDir = Annotated[Path, typer.Argument(help="Folder of the run, e.g. runs/20260131-120000-none-seed42-1a2b.")]
+_STEP = "ab-rollout"
+
+
+@app.command()
+def status(
+    run_dir: RunDir, json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False
+) -> None:
+    """Tell where a rollout stands: running, killed or over."""
+    from serving.rollout_status import rollout_status
+
+    found = rollout_status(run_dir)
+    if json:
+        typer.echo(json_format.dumps(found.as_document(), indent=2, allow_nan=False))
+        return
+    for line in _status_lines(found, run_dir):
+        typer.echo(line)
+
+
+@app.command()
+def resume(run_dir: RunDir) -> None:
+    """Go on with a rollout that was killed, to the same end it would have had; a finished one is told again."""
+    from cli.finish import finish
+    from cli.run_folder import RunFolder
+    from cli.stages import StageBoard
+    from pipelines.local_runner import StepLog
+    from serving.live_rollout import resume_rollout
+    from serving.rollout_folder import RolloutFolder
+
+    run = RunFolder(run_dir.resolve())
+    RolloutFolder(run.path).read_request()
+    log_to_file(run.own_log)
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    with StageBoard(console) as board, run.log.open("a", encoding="utf-8") as log:
+        steps = StepLog(log, board)
+        steps.step = _STEP
+        board.started(_STEP)
+        with contextlib.redirect_stdout(steps):
+            resume_rollout(run.path)
+        board.finished(_STEP, "SUCCESS")
+    finish(run, _told(run), console)
+
+
+def _told(run: RunFolder) -> Told:
+    """What the killed demo knew; for a rollout that was started otherwise, what its folder and the settings tell."""
+    from cli.finish import Told
+    from loaders.prepared import PreparedDataLoader
+    from serving.rollout_folder import RolloutFolder
+
+    if run.plan.exists():
+        return Told(**json_format.loads(run.plan.read_text(encoding="utf-8")))
+    settings = load_settings()
+    provenance = PreparedDataLoader(RolloutFolder(run.path).read_request().dataset).provenance()
+    return Told(f"{provenance.source} ({provenance.layout})", settings.k, settings.gate_metric, {})
+
+
+def _status_lines(found: RolloutStatus, run_dir: Path) -> list[str]:
+    from experiments.figures import count, interval, points
+    from experiments.words import short_reason
+
+    lines = [
+        f"{found.experiment}: {found.state}, {found.challenger} at {found.step_percent} % against {found.champion}, "
+        f"{count(found.sessions)} of at most {count(found.sessions_planned)} sessions, {found.looks} looks"
+    ]
+    look = found.last_look
+    if look is not None:
+        if isfinite(look.ci_lower):
+            lines.append(f"effect: {points(look.effect_size, 'en')} ({interval(look.ci_lower, look.ci_upper, 'en')})")
+        reasons = "; ".join(short_reason("en", code) for code in look.reasons)
+        lines.append(f"last look: {look.decision} ({reasons})")
+    if found.state != "done":
+        lines.append(f"if it was killed, go on with: screentest rollout resume {run_dir}")
+    else:
+        lines.append(f"decision: {found.decision}")
+    return lines

@@ -1,0 +1,59 @@
+"""``screentest serve``: one server in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+Host = Annotated[str | None, typer.Option(help="Address to bind. Default: the setting host.")]
+PortFile = Annotated[Path | None, typer.Option(help="File that gets the port once the server is about to serve.")]
+
+
+@app.command()
+def model(
+    model_uri: Annotated[
+        str,
+        typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder."),
+    ],
+    name: Annotated[str | None, typer.Option(help="Name in the HTTP paths. Default: mlflow_model_name.")] = None,
+    host: Host = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8081,
+    port_file: PortFile = None,
+) -> None:
+    """Serve one model version: KServe's V1 protocol and the lean POST /recommend.
+
+    Try it: curl localhost:8081/recommend -d '{"user_id": 17, "k": 10}'
+    """
+    from serving.logs import log_to_stderr
+    from serving.model_server import serve
+
+    settings = load_settings(host=host, mlflow_model_name=name)
+    log_to_stderr()
+    serve(model_uri, name=settings.mlflow_model_name, host=settings.host, port=port, port_file=port_file)
+
+
+@app.command()
+def policy(
+    events: Annotated[str, typer.Option(help="Event log, sqlite:////absolute/path/events.db; made if missing.")],
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes any free one. Default: the setting policy_port.")
+    ] = None,
+    port_file: PortFile = None,
+) -> None:
+    """Decide who gets which variant, and keep the event log.
+
+    Try it: curl 'localhost:8080/choose?user_id=17'
+    """
+    from serving.logs import log_to_stderr
+    from serving.policy_server import serve
+
+    settings = load_settings(host=host, policy_port=port)
+    log_to_stderr()
+    serve(events, host=settings.host, port=settings.policy_port, port_file=port_file)

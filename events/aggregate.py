@@ -1,0 +1,193 @@
+"""From the event log to the numbers that a look is decided on; every sum is taken in SQL.
+
+A session is one exposure; it is clicked if any outcome of kind ``click`` with a positive reward is filed under it.
+An outcome that came before its exposure counts from the moment the exposure is there: they are joined when read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import ColumnElement, Engine, and_, case, distinct, exists, func, select
+
+from events.database import reading
+from events.schema import EXPOSURES, OUTCOMES
+
+_IS_CLICK = and_(OUTCOMES.c.kind == "click", OUTCOMES.c.reward > 0)
+_CLICKED = exists().where(and_(OUTCOMES.c.decision_id == EXPOSURES.c.decision_id, _IS_CLICK))
+
+
+class SessionRows(NamedTuple):
+    """Sessions and clicked sessions per unit, step and variant; all arrays have shape (n_groups,).
+
+    Attributes:
+        unit_id: str.
+        step: int64, 0-based canary step.
+        variant: str.
+        sessions: int64, at least 1.
+        clicked: int64, 0 … sessions.
+    """
+
+    unit_id: npt.NDArray[np.str_]
+    step: npt.NDArray[np.int64]
+    variant: npt.NDArray[np.str_]
+    sessions: npt.NDArray[np.int64]
+    clicked: npt.NDArray[np.int64]
+
+
+class Health(NamedTuple):
+    """How a variant's server behaved.
+
+    Attributes:
+        sessions: Sessions counted.
+        errors: Sessions in which its server failed or answered too late.
+        empty: Sessions answered with an empty list.
+        latency_p95_ms: 95th percentile of its answers, linear between ranks; NaN without sessions.
+    """
+
+    sessions: int
+    errors: int
+    empty: int
+    latency_p95_ms: float
+
+
+class RecordedSession(NamedTuple):
+    """A session that is on disk.
+
+    Attributes:
+        decision_id: Its exposure.
+        arm: The variant that answered.
+        items: The ids shown, best first.
+        step: 0-based canary step.
+        clicked: Whether a click is on disk too.
+    """
+
+    decision_id: str
+    arm: str
+    items: list[int | str]
+    step: int
+    clicked: bool
+
+
+def session_rows(
+    engine: Engine, experiment: str, *, variants: Sequence[str] = ("challenger", "control")
+) -> SessionRows:
+    """Sessions per unit, step and variant, ordered by unit, step, variant.
+
+    Args:
+        engine: From ``open_database``.
+        experiment: The spec's name.
+        variants: Those to return; the default leaves out the champion's units, which are not analysed.
+
+    Returns:
+        Empty arrays where nothing is recorded.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    group = (EXPOSURES.c.unit_id, EXPOSURES.c.step, EXPOSURES.c.variant)
+    query = (
+        select(*group, func.count(), func.sum(case((_CLICKED, 1), else_=0)))
+        .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.variant.in_(variants))
+        .group_by(*group)
+        .order_by(*group)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    unit, step, variant, sessions, clicked = zip(*rows, strict=True) if rows else ((),) * 5
+    return SessionRows(
+        np.array(unit, dtype=np.str_),
+        np.array(step, dtype=np.int64),
+        np.array(variant, dtype=np.str_),
+        np.array(sessions, dtype=np.int64),
+        np.array(clicked, dtype=np.int64),
+    )
+
+
+def count_exposures(engine: Engine, experiment: str, *, step: int | None = None) -> int:
+    """Sessions on disk, all variants counted; of one step, or of all.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    with reading(engine) as connection:
+        return connection.scalar(select(func.count()).where(*_of(experiment, step))) or 0
+
+
+def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> dict[str, int]:
+    """Distinct units per variant, of one step or of all; a variant without units is missing.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    query = (
+        select(EXPOSURES.c.variant, func.count(distinct(EXPOSURES.c.unit_id)))
+        .where(*_of(experiment, step))
+        .group_by(EXPOSURES.c.variant)
+    )
+    with reading(engine) as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def health(engine: Engine, experiment: str, variant: str = "challenger", *, since_step: int = 0) -> Health:
+    """Errors, empty lists and latency of one variant, from a step on.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    where = (EXPOSURES.c.experiment == experiment, EXPOSURES.c.variant == variant, EXPOSURES.c.step >= since_step)
+    errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
+    empty = func.sum(case((EXPOSURES.c.n_items == 0, 1), else_=0))
+    with reading(engine) as connection:
+        counts = connection.execute(select(errors, empty).where(*where)).one()
+        latency_ms = np.array(connection.scalars(select(EXPOSURES.c.latency_ms).where(*where)).all())
+    p95 = float(np.percentile(latency_ms, 95)) if len(latency_ms) else float("nan")
+    return Health(len(latency_ms), counts[0] or 0, counts[1] or 0, p95)
+
+
+def sessions_recorded(engine: Engine, experiment: str) -> dict[str, RecordedSession]:
+    """Every recorded session that named itself, by its session_id; where one was recorded twice, the first.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    query = (
+        select(
+            EXPOSURES.c.session_id,
+            EXPOSURES.c.decision_id,
+            EXPOSURES.c.variant,
+            EXPOSURES.c["items"],
+            EXPOSURES.c.step,
+            case((_CLICKED, 1), else_=0),
+        )
+        .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.session_id.is_not(None))
+        .order_by(EXPOSURES.c.ts.desc())
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return {row[0]: RecordedSession(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
+
+
+def count_orphans(engine: Engine) -> int:
+    """Outcomes whose exposure is not in the log, of all experiments.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    query = (
+        select(func.count())
+        .select_from(OUTCOMES)
+        .where(~exists().where(EXPOSURES.c.decision_id == OUTCOMES.c.decision_id))
+    )
+    with reading(engine) as connection:
+        return connection.scalar(query) or 0
+
+
+def _of(experiment: str, step: int | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [EXPOSURES.c.experiment == experiment]
+    if step is not None:
+        conditions.append(EXPOSURES.c.step == step)
+    return conditions

@@ -1,0 +1,149 @@
+"""Group commit: many callers, one writer thread, one disk sync for all that wait.
+
+A commit with ``synchronous=FULL`` waits for the disk. Paying that wait per event would cap a server at the disk's
+syncs per second; here everything that arrives while one commit is on its way shares the next one. The slower the disk,
+the larger the batches.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, TypeVar
+
+from core.errors import BadInput, EventLogError
+
+Entry = TypeVar("Entry")
+Receipt = TypeVar("Receipt")
+
+
+class _Waiting(NamedTuple, Generic[Entry, Receipt]):
+    entry: Entry
+    future: Future[Receipt]
+    patient: bool
+
+
+class GroupCommit(Generic[Entry, Receipt]):
+    """A queue whose entries are committed in order, in batches, by one thread.
+
+    Args:
+        commit: Commits a batch durably and returns, per entry, its receipt or the reason why this entry alone was
+            refused. It raises EventLogError when nothing of the batch was kept. Runs in the writer thread.
+        window_s: How long a patient entry waits for company before its batch is committed.
+        max_batch: Entries that end the wait early, and the most that share a commit.
+        max_waiting: Entries in the queue beyond which new ones are refused, so that a stalled disk sheds load
+            instead of filling the memory.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Entry]], Sequence[Receipt | BadInput]],
+        *,
+        window_s: float = 0.004,
+        max_batch: int = 256,
+        max_waiting: int = 20_000,
+    ) -> None:
+        self._commit = commit
+        self._window_s = window_s
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._queue: queue.SimpleQueue[_Waiting[Entry, Receipt] | None] = queue.SimpleQueue()
+        self._open = True
+        self._lock = threading.Lock()
+        self._in_flight: list[_Waiting[Entry, Receipt]] = []
+        self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Entries not yet taken into a commit."""
+        return self._queue.qsize()
+
+    def submit(self, entry: Entry, *, patient: bool = False) -> Future[Receipt]:
+        """Queue an entry; the future resolves after the commit that holds it.
+
+        Args:
+            entry: What to commit.
+            patient: Nobody waits for the future: the entry may wait ``window_s`` for company.
+
+        Raises:
+            EventLogError: The log is closed, or too far behind.
+        """
+        future: Future[Receipt] = Future()
+        # A caller that goes away (a dropped connection) must not cancel what is already on its way to the disk.
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            if not self._open:
+                raise EventLogError("the event log is closed; restart the server that writes it")
+            if self._queue.qsize() >= self._max_waiting:
+                raise EventLogError(f"the event log is {self._max_waiting} entries behind; send less, or try later")
+            self._queue.put(_Waiting(entry, future, patient))
+        return future
+
+    def close(self) -> None:
+        """Refuse new entries, commit the queued ones, end the thread. Safe to call twice."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self._take_batch():
+                self._commit_batch()
+        finally:
+            # Only reached with entries left when the thread dies of a programming error: nobody may wait forever.
+            self._fail_the_rest()
+
+    def _take_batch(self) -> bool:
+        """Fill ``_in_flight``; False when the queue was closed and is empty."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        self._in_flight.append(first)
+        deadline = time.monotonic() + self._window_s if first.patient else 0.0
+        while len(self._in_flight) < self._max_batch:
+            # Once somebody waits, only what is queued already comes along.
+            left = deadline - time.monotonic()
+            try:
+                following = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            if not following.patient:
+                deadline = 0.0
+            self._in_flight.append(following)
+        return True
+
+    def _commit_batch(self) -> None:
+        futures = [waiting.future for waiting in self._in_flight]
+        try:
+            receipts = self._commit([waiting.entry for waiting in self._in_flight])
+        except EventLogError as error:
+            for future in futures:
+                future.set_exception(error)
+        else:
+            for future, receipt in zip(futures, receipts, strict=True):
+                if isinstance(receipt, BadInput):
+                    future.set_exception(receipt)
+                else:
+                    future.set_result(receipt)
+        self._in_flight.clear()
+
+    def _fail_the_rest(self) -> None:
+        with self._lock:
+            self._open = False
+        left = list(self._in_flight)
+        while not self._queue.empty():
+            queued = self._queue.get_nowait()
+            if queued is not None:
+                left.append(queued)
+        for waiting in left:
+            if not waiting.future.done():
+                waiting.future.set_exception(EventLogError("the event log's writer died; see the server's log"))

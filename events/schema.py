@@ -1,0 +1,117 @@
+"""The tables of the event log, and of the rollouts that are decided on it."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+METADATA = MetaData()
+
+EXPOSURES = Table(
+    "exposures",
+    METADATA,
+    Column("decision_id", Text, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("unit_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("session_id", Text),
+    Column("step", Integer, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("items", JSON, nullable=False),
+    Column("n_items", Integer, nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("channel", Text),
+    Column("device", Text),
+    Column("latency_ms", Float, nullable=False),
+    Column("error", Boolean, nullable=False),
+    Column("ts", Float, nullable=False),
+)
+# Covers the whole aggregation of a look: the rows are already in group order.
+Index(
+    "exposures_by_unit",
+    EXPOSURES.c.experiment,
+    EXPOSURES.c.unit_id,
+    EXPOSURES.c.step,
+    EXPOSURES.c.variant,
+    EXPOSURES.c.decision_id,
+)
+# Covers the health of a variant and the counts per step.
+Index(
+    "exposures_by_variant",
+    EXPOSURES.c.experiment,
+    EXPOSURES.c.variant,
+    EXPOSURES.c.step,
+    EXPOSURES.c.latency_ms,
+    EXPOSURES.c.error,
+    EXPOSURES.c.n_items,
+)
+# Finds the exposure that an outcome without decision_id belongs to.
+Index("exposures_by_user", EXPOSURES.c.user_id, EXPOSURES.c.ts)
+
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    Column("decision_id", Text, primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("reward", Float, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("ts", Float, nullable=False),
+    Column("meta", JSON, nullable=False),
+    # The key is the table: one B-tree to write per outcome instead of two.
+    sqlite_with_rowid=False,
+)
+
+HEARTBEATS = Table(
+    "heartbeats",
+    METADATA,
+    Column("writer", Text, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("ts", Float, nullable=False),
+)
+
+ROLLOUTS = Table(
+    "rollouts",
+    METADATA,
+    Column("experiment", Text, primary_key=True),
+    Column("spec", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("step_index", Integer, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("champion_uri", Text, nullable=False),
+    Column("champion_version", Text, nullable=False),
+    Column("challenger_uri", Text, nullable=False),
+    Column("challenger_version", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+ROLLOUT_LOOKS = Table(
+    "rollout_looks",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("look", Integer, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("taken_at", Float, nullable=False),
+    UniqueConstraint("experiment", "look"),
+)
+
+ROUTES = Table(
+    "routes",
+    METADATA,
+    Column("experiment", Text, primary_key=True),
+    Column("revision", Integer, nullable=False, unique=True),
+    Column("spec", JSON, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("step_index", Integer, nullable=False),
+    Column("champion_url", Text, nullable=False),
+    Column("challenger_url", Text),
+    Column("champion_version", Text, nullable=False),
+    Column("challenger_version", Text),
+    Column("updated_at", Float, nullable=False),
+)

@@ -1,0 +1,288 @@
+"""The one decision function: simulation, controller and benchmarks all pass through it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from experiments.bayesian import gaussian_posterior
+from experiments.clusters import ClusterMoments
+from experiments.guardrails import broken_guardrails
+from experiments.result import DecisionKind, LookResult
+from experiments.sequential import Interval, always_valid_pvalue, confidence_sequence
+from experiments.spec import ExperimentSpec
+from experiments.srm import sequential_srm
+from experiments.stratified import Effect, stratified_effect
+
+Reason = Literal[
+    "srm",
+    "error_rate",
+    "empty_rate",
+    "latency",
+    "primary_worse",
+    "primary_better",
+    "no_boundary_crossed",
+    "guardrails_held",
+    "too_few_sessions",
+    "effect_undefined",
+    "better_before_last_step",
+    "undecided",
+]
+
+REASONS: dict[Reason, DecisionKind] = {
+    # Challenger and control did not get equally many units: assignment or logging is broken, nothing can be concluded.
+    "srm": "invalid",
+    # The challenger's server failed, or answered too late, in too many sessions.
+    "error_rate": "rollback",
+    # Too many of the challenger's lists were empty.
+    "empty_rate": "rollback",
+    # The 95th percentile of the challenger's answers is over its budget.
+    "latency": "rollback",
+    # The always-valid interval of the primary effect lies below 0.
+    "primary_worse": "rollback",
+    # It lies above 0, in the last step.
+    "primary_better": "promote",
+    # The last look of the last step left 0 inside the interval, or could not decide.
+    "no_boundary_crossed": "keep",
+    # At 100 % only: no guardrail was broken while all traffic was the challenger's.
+    "guardrails_held": "promote",
+    # The challenger has fewer sessions than stopping.min_challenger_sessions.
+    "too_few_sessions": "continue",
+    # There is no interval yet: an arm has too few units, or nobody clicked.
+    "effect_undefined": "continue",
+    # The interval lies above 0, but promotion is decided in the last step only.
+    "better_before_last_step": "continue",
+    # 0 is still inside the interval.
+    "undecided": "continue",
+}
+"""Every reason code and the decision it stands for, most important first."""
+
+SRM_WEIGHTS = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class LookData:
+    """What has been seen when a look is taken; everything is cumulative since the rollout began.
+
+    A session that failed is a session: it belongs to the moments (without a click) and to its unit's first exposure.
+    Whether the look ends its step follows from ``sessions`` and the spec.
+
+    Attributes:
+        step_index: 0-based canary step the look is taken in.
+        sessions: Sessions so far, all variants counted.
+        challenger: Moments of the challenger's units, one stratum per step of the spec.
+        control: Moments of the concurrent control's, as many strata.
+        challenger_units: Distinct units ever exposed to the challenger, for the sample ratio.
+        control_units: Distinct units ever exposed as concurrent control.
+        challenger_sessions: Sessions sent to the challenger, failed ones included.
+        errors: Of these, sessions its server failed in or answered too late.
+        empty: Of these, sessions answered with an empty list.
+        latency_p95_ms: 95th percentile of its answers; NaN where none is known.
+    """
+
+    step_index: int
+    sessions: int
+    challenger: ClusterMoments
+    control: ClusterMoments
+    challenger_units: int
+    control_units: int
+    challenger_sessions: int
+    errors: int = 0
+    empty: int = 0
+    latency_p95_ms: float = math.nan
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, and the figures it rests on.
+
+    Attributes:
+        kind: ``continue``, ``promote``, ``rollback``, ``keep`` or ``invalid``.
+        reasons: Codes of ``REASONS``, most important first, never empty.
+        advance_step: The look ends its step and the rollout goes on: begin the next step.
+        effect: The stratified effect; None at 100 %, where there is no control.
+        ci: Always-valid interval of effect.effect_size.
+        rel_ci: Always-valid interval of effect.rel_effect_size.
+        pvalue: Always-valid p-value of no effect.
+        chance_to_win: Posterior probability that the challenger is better (flat prior).
+        expected_loss: Posterior expectation of the click rate lost by choosing the challenger.
+        srm_pvalue: Sequential p-value of the sample ratio.
+        error_rate: errors / challenger_sessions; NaN without sessions.
+        empty_rate: empty / challenger_sessions; NaN without sessions.
+        latency_p95_ms: As given.
+    """
+
+    kind: DecisionKind
+    reasons: tuple[Reason, ...]
+    advance_step: bool
+    effect: Effect | None
+    ci: Interval
+    rel_ci: Interval
+    pvalue: float
+    chance_to_win: float
+    expected_loss: float
+    srm_pvalue: float
+    error_rate: float
+    empty_rate: float
+    latency_p95_ms: float
+
+
+def decide(spec: ExperimentSpec, look: LookData) -> Decision:
+    """Decide one look of a rollout.
+
+    In this order, the first that applies:
+
+    1. the sequential sample-ratio p-value is below guardrails.srm_alpha: ``invalid``;
+    2. a guardrail is broken (``broken_guardrails``): ``rollback``;
+    3. the interval of the primary effect lies below 0, with min_challenger_sessions: ``rollback``, in any step;
+    4. it lies above 0, with as many, in the last step: ``promote``;
+    5. the last step has had its sessions: ``keep``;
+    6. otherwise ``continue``, with ``advance_step`` where the step has had its sessions.
+
+    The interval is the asymptotic confidence sequence of ``spec.analysis`` at the effective number of sessions: taking
+    more looks does not raise its error, and of a challenger that changes nothing about alpha / 2 at most are promoted.
+
+    Args:
+        spec: The experiment.
+        look: What has been seen.
+
+    Raises:
+        DataError: The two arms' moments do not have as many strata as each other.
+    """
+    analysis, guardrails = spec.analysis, spec.metrics.guardrails
+    n_star, alpha = analysis.n_star, analysis.alpha
+    effect = stratified_effect(look.challenger, look.control)
+    n = effect.n_effective
+    ci = confidence_sequence(effect.effect_size, effect.se, n, n_star, alpha)
+    posterior = gaussian_posterior(effect.effect_size, effect.se, alpha)
+    srm = sequential_srm((look.challenger_units, look.control_units), SRM_WEIGHTS)
+    kind: DecisionKind = "invalid"
+    reasons: tuple[Reason, ...] = ("srm",)
+    if not srm.pvalue < guardrails.srm_alpha:
+        kind, reasons = _judge(spec, look, ci)
+    return Decision(
+        kind=kind,
+        reasons=reasons,
+        advance_step=kind == "continue" and _step_complete(spec, look),
+        effect=effect,
+        ci=ci,
+        rel_ci=confidence_sequence(effect.rel_effect_size, effect.rel_se, n, n_star, alpha),
+        pvalue=always_valid_pvalue(effect.effect_size, effect.se, n, n_star, alpha),
+        chance_to_win=posterior.chance_to_win,
+        expected_loss=posterior.expected_loss,
+        srm_pvalue=srm.pvalue,
+        error_rate=_rate(look.errors, look.challenger_sessions),
+        empty_rate=_rate(look.empty, look.challenger_sessions),
+        latency_p95_ms=look.latency_p95_ms,
+    )
+
+
+def decide_watch(
+    spec: ExperimentSpec, challenger_sessions: int, errors: int, empty: int, latency_p95_ms: float
+) -> Decision:
+    """Decide the watch at 100 %: the promotion stands (``promote``) or a guardrail is broken (``rollback``).
+
+    There is no control at 100 %, so guardrails are all that can be judged. Counts are those of the watch alone.
+
+    Args:
+        spec: The experiment.
+        challenger_sessions: Sessions of the watch, failed ones included.
+        errors: Of these, sessions its server failed in or answered too late.
+        empty: Of these, sessions answered with an empty list.
+        latency_p95_ms: 95th percentile of its answers; NaN where none is known.
+    """
+    broken = broken_guardrails(
+        spec.metrics.guardrails,
+        spec.stopping.min_challenger_sessions,
+        challenger_sessions,
+        errors,
+        empty,
+        latency_p95_ms,
+    )
+    return Decision(
+        kind="rollback" if broken else "promote",
+        reasons=broken or ("guardrails_held",),
+        advance_step=False,
+        effect=None,
+        ci=Interval(math.nan, math.nan),
+        rel_ci=Interval(math.nan, math.nan),
+        pvalue=math.nan,
+        chance_to_win=math.nan,
+        expected_loss=math.nan,
+        srm_pvalue=math.nan,
+        error_rate=_rate(errors, challenger_sessions),
+        empty_rate=_rate(empty, challenger_sessions),
+        latency_p95_ms=latency_p95_ms,
+    )
+
+
+def look_result(
+    decision: Decision, *, number: int, step_percent: int, sessions: int, challenger_sessions: int
+) -> LookResult:
+    """A decided look as report, JSON and MLflow show it.
+
+    Args:
+        decision: Of ``decide``, or of ``decide_watch``: means and effects are then NaN, the control has no session.
+        number: 1-based number of the look.
+        step_percent: Per cent of units the challenger had; 100 in the watch.
+        sessions: Sessions so far, all variants counted.
+        challenger_sessions: The challenger's sessions so far.
+    """
+    effect = decision.effect
+    return LookResult(
+        look=number,
+        step_percent=step_percent,
+        sessions=sessions,
+        challenger_sessions=challenger_sessions,
+        control_sessions=0 if effect is None else int(effect.control_sessions.sum()),
+        challenger_mean=math.nan if effect is None else effect.challenger_mean,
+        control_mean=math.nan if effect is None else effect.control_mean,
+        effect_size=math.nan if effect is None else effect.effect_size,
+        ci_lower=decision.ci.lower,
+        ci_upper=decision.ci.upper,
+        rel_effect_size=math.nan if effect is None else effect.rel_effect_size,
+        rel_ci_lower=decision.rel_ci.lower,
+        rel_ci_upper=decision.rel_ci.upper,
+        pvalue=decision.pvalue,
+        chance_to_win=decision.chance_to_win,
+        expected_loss=decision.expected_loss,
+        srm_pvalue=decision.srm_pvalue,
+        error_rate=decision.error_rate,
+        empty_rate=decision.empty_rate,
+        latency_p95_ms=decision.latency_p95_ms,
+        decision=decision.kind,
+        reasons=decision.reasons,
+    )
+
+
+def _judge(spec: ExperimentSpec, look: LookData, ci: Interval) -> tuple[DecisionKind, tuple[Reason, ...]]:
+    """Rules 2 to 6 of ``decide``."""
+    needed = spec.stopping.min_challenger_sessions
+    broken = broken_guardrails(
+        spec.metrics.guardrails, needed, look.challenger_sessions, look.errors, look.empty, look.latency_p95_ms
+    )
+    if broken:
+        return "rollback", broken
+    enough = look.challenger_sessions >= needed
+    last_step = look.step_index == len(spec.rollout.steps) - 1
+    if enough and ci.upper < 0:
+        return "rollback", ("primary_worse",)
+    if enough and last_step and ci.lower > 0:
+        return "promote", ("primary_better",)
+    if last_step and _step_complete(spec, look):
+        return "keep", ("no_boundary_crossed",)
+    if not enough:
+        return "continue", ("too_few_sessions",)
+    if math.isnan(ci.lower):
+        return "continue", ("effect_undefined",)
+    return "continue", ("better_before_last_step" if ci.lower > 0 else "undecided",)
+
+
+def _step_complete(spec: ExperimentSpec, look: LookData) -> bool:
+    """Whether the look's step has had all its sessions."""
+    return look.sessions >= sum(step.sessions for step in spec.rollout.steps[: look.step_index + 1])
+
+
+def _rate(count: int, sessions: int) -> float:
+    return count / sessions if sessions else math.nan

@@ -1,0 +1,321 @@
+"""The English words of verdict and report. Keys and ``{figures}`` are those of every other language."""
+
+from __future__ import annotations
+
+SENTENCES = {
+    # One line: what was decided. Chosen by words.headline.
+    "verdict.promote": "Promoted: {challenger} beats {control}",
+    "verdict.promote.unproven": (
+        "Promoted: {challenger} replaces {control}, but the interval does not show it to be better"
+    ),
+    "verdict.rollback": "Rolled back: {challenger} lost to {control}",
+    "verdict.rollback.guardrail": "Rolled back: {challenger} broke a guardrail ({reason})",
+    "verdict.rollback.watch": (
+        "Rolled back: {challenger} beat {control}, but broke a guardrail once it had all traffic ({reason})"
+    ),
+    "verdict.rollback.unproven": (
+        "Rolled back: {control} stays, but the interval does not show {challenger} to be worse"
+    ),
+    "verdict.keep": "Kept {control}: could not tell {challenger} and {control} apart",
+    "verdict.keep.won": "Kept {control}: {challenger} was ahead, but the rollout ended before it could be promoted",
+    "verdict.keep.lost": "Kept {control}: {challenger} was behind",
+    "verdict.keep.unknown": "Kept {control}: too little was seen to compare {challenger} with it",
+    "verdict.invalid": "Invalid: {reason}, so {challenger} and {control} cannot be compared",
+    "verdict.continue": "Still running: {challenger} against {control}, no decision after {sessions} sessions",
+    "headline": (
+        "{verdict} — {challenger_rate} of sessions clicked against {control_rate} ({points}, always-valid {level} "
+        "interval {interval})"
+    ),
+    # What happens now.
+    "outcome.promote": (
+        "{challenger_model} (version {challenger_version}) is the champion now and serves every visitor."
+    ),
+    "outcome.rollback": (
+        "{control_model} (version {control_version}) is the champion as before and serves every visitor again."
+    ),
+    "outcome.keep": "{control_model} (version {control_version}) stays the champion and serves every visitor.",
+    "outcome.invalid": (
+        "{control_model} (version {control_version}) stays the champion. Find out why visitors did not split "
+        "evenly, then run the rollout again."
+    ),
+    "outcome.continue": "{control_model} (version {control_version}) is the champion; the rollout goes on.",
+    "alias": "In MLflow, the alias “champion” points to version {champion_after}.",
+    # By how much.
+    "size": (
+        "Visitors clicked in {challenger_rate} of the sessions with {challenger} and in {control_rate} of those "
+        "with {control}."
+    ),
+    "size.points": "That is a difference of {points}; the always-valid {level} interval is {interval} points.",
+    "size.points.unknown": "There is no interval for the difference: an arm had too few visitors, or nobody clicked.",
+    "size.relative": "Relative to {control} it is {relative} (interval {relative_interval} %).",
+    "size.relative.unknown": (
+        "It cannot be expressed relative to {control}, because no session of {control} was clicked."
+    ),
+    "size.won": "The whole interval lies above zero: {challenger} won.",
+    "size.lost": "The whole interval lies below zero: {challenger} lost.",
+    "size.undecided": "Zero lies inside the interval: we could not tell them apart, and neither is the winner.",
+    "size.unknown": "Nothing can be said about which one is better.",
+    "size.invalid": (
+        "Visitors did not split as planned, so no difference between the two groups can be put down to the models."
+    ),
+    # Two readings.
+    "sequential": (
+        "Always-valid p-value {pvalue}; {level} interval {interval} points. Both are valid however often one looks "
+        "(here {looks}): looking often did not inflate the error. This reading decides."
+    ),
+    "sequential.unknown": (
+        "No interval and no p-value: an arm had too few visitors, or nobody clicked. This reading decides."
+    ),
+    "sequential.invalid": "Not to be used: visitors did not split as planned.",
+    "bayesian": (
+        "Chance that {challenger} is better: {chance}. Expected loss if it is chosen: {loss} clicked sessions per "
+        "1,000. Flat prior, not corrected for looking often. This reading informs; it does not decide."
+    ),
+    "bayesian.unknown": "No chance to win and no expected loss: an arm had too few visitors, or nobody clicked.",
+    "bayesian.invalid": "Not to be used: visitors did not split as planned.",
+    # What each step saw.
+    "step": (
+        "Step {percent}: {sessions} sessions in all, {looks}. {challenger} was clicked in {challenger_rate} of its "
+        "{challenger_sessions} sessions, {control} in {control_rate} of {control_sessions}."
+    ),
+    "step.continue": "Nothing spoke against it, so the rollout went on.",
+    "step.promote": "Here {challenger} was promoted.",
+    "step.rollback": "Here {challenger} was rolled back.",
+    "step.keep": "The last step ended without a winner, so {control} was kept.",
+    "step.invalid": "Here the rollout was declared invalid.",
+    "watch": (
+        "Watch at 100 %: {sessions} sessions, all with {challenger}. There is no control left to compare with, so "
+        "only the guardrails were judged."
+    ),
+    "watch.continue": "They hold so far.",
+    "watch.promote": "They held, and the promotion stands.",
+    "watch.rollback": "One of them broke, and {control} came back.",
+    "watch.keep": "{control} was kept.",
+    "watch.invalid": "The rollout was declared invalid.",
+    # What it means, and what it does not.
+    "means.won": (
+        "In this traffic, {challenger} instead of {control} gains about {per_thousand} clicked sessions in every "
+        "1,000 (interval: {per_thousand_interval})."
+    ),
+    "means.lost": (
+        "In this traffic, {challenger} instead of {control} loses about {per_thousand} clicked sessions in every "
+        "1,000 (interval: {per_thousand_interval})."
+    ),
+    "means.undecided": (
+        "A true difference anywhere from {interval} points would fit what was seen. “Not told apart” is not "
+        "“proven equal”."
+    ),
+    "means.unknown": "The rollout says nothing about which model visitors prefer.",
+    "means.invalid": "The rollout says nothing about either model, only that the measurement was broken.",
+    "means.guardrail": "The rollback is about how the model was served. It is no judgement on its recommendations.",
+    "means.error": (
+        "A model that changes nothing would be promoted or rolled back on its clicks in at most {alpha} of such "
+        "rollouts."
+    ),
+    "limits.population": (
+        "The {units} visitors are simulated, each modelled on one user of the ratings data. The result speaks for "
+        "that population, not for your live visitors."
+    ),
+    "limits.estimand": (
+        "A session counts once: clicked or not. Number of clicks, revenue, or whether visitors come back, were not "
+        "measured."
+    ),
+    "limits.duration": "It is an average over the rollout's sessions; a novelty wearing off later would not be seen.",
+    # How it was measured.
+    "method.session": (
+        "A session is one recommended list. Its outcome is 1 if any item of it is clicked, else 0, failed answers "
+        "included."
+    ),
+    "method.assignment": (
+        "A visitor always sees the same model at a given step, by a salted hash of the id. Challenger and an "
+        "equally large control (the champion) run at the same time; everybody else gets the champion and is not "
+        "analysed."
+    ),
+    "method.cluster": (
+        "Sessions of one visitor are not independent: the uncertainty is computed from visitors (clusters), not "
+        "from sessions."
+    ),
+    "method.strata": (
+        "Each step is compared within itself and the steps are then averaged, so that a trend over time cannot "
+        "fake an effect."
+    ),
+    "method.sequential": (
+        "The interval is an always-valid confidence sequence at {level}: with that confidence it holds the true "
+        "difference at every look at once. It assumes enough visitors for averages to behave normally."
+    ),
+    "method.rule": (
+        "The challenger is promoted if the interval lies above zero in the last step ({last_step}), rolled back as "
+        "soon as it lies below zero in any step or a guardrail breaks; otherwise the champion is kept."
+    ),
+    # Drills.
+    "drill.aa": (
+        "This was a drill: both versions are the same model, so the right answer is to find no difference and keep "
+        "the champion."
+    ),
+    "drill.uplift": (
+        "This was a drill: the challenger is the champion's own model, and its visitors were made 1.15 times as "
+        "likely to click. The right answer is to promote it."
+    ),
+    "drill.damage": (
+        "This was a drill: the challenger is the champion's own model, and its visitors were made only 0.9 times "
+        "as likely to click. The right answer is to roll it back."
+    ),
+    "drill.shuffle": (
+        "This was a drill: the challenger shows the champion's own best 200 items in random order. The right "
+        "answer is to roll it back."
+    ),
+    "drill.found": "The rollout gave that answer.",
+    "drill.missed": "The rollout gave another answer.",
+    "drill.open": "The rollout has not answered yet.",
+}
+
+#: By reason code: what to say in passing, and in full.
+REASONS = {
+    "srm": (
+        "visitors did not split as planned",
+        "Challenger and control should have had equally many visitors and had not (sequential sample-ratio p-value "
+        "{srm_pvalue}, limit {srm_alpha}). Assignment or logging is at fault; the figures must not be used.",
+    ),
+    "error_rate": (
+        "too many failed answers",
+        "The challenger's server failed, or answered too late, in {error_rate} of its sessions; at most "
+        "{max_error_rate} are allowed.",
+    ),
+    "empty_rate": (
+        "too many empty lists",
+        "The challenger answered with an empty list in {empty_rate} of its sessions; at most {max_empty_rate} are "
+        "allowed.",
+    ),
+    "latency": (
+        "answers too slow",
+        "One in twenty of the challenger's answers took {latency} or longer; the budget for it is {latency_budget}.",
+    ),
+    "primary_worse": (
+        "clicked less often",
+        "Visitors clicked less often with the challenger: the whole always-valid interval lies below zero. Harm is "
+        "not allowed to wait for the last step.",
+    ),
+    "primary_better": (
+        "clicked more often",
+        "Visitors clicked more often with the challenger: in the last step the whole always-valid interval lies "
+        "above zero.",
+    ),
+    "no_boundary_crossed": (
+        "planned sessions used up",
+        "The planned sessions were used up and neither boundary was crossed: what was seen does not show that the "
+        "models differ. In doubt the champion stays.",
+    ),
+    "guardrails_held": (
+        "guardrails held at 100 %",
+        "While the challenger served all traffic, failed answers, empty lists and answer times stayed within their "
+        "limits.",
+    ),
+    "too_few_sessions": (
+        "too few sessions yet",
+        "The challenger has had fewer than {min_sessions} sessions, too few to judge it by.",
+    ),
+    "effect_undefined": (
+        "no interval yet",
+        "There is no interval yet: an arm has too few visitors, or nobody has clicked.",
+    ),
+    "better_before_last_step": (
+        "ahead, not the last step",
+        "The challenger is ahead, but promotion is decided in the last step only.",
+    ),
+    "undecided": (
+        "cannot be told apart yet",
+        "Zero is still inside the interval: the models cannot be told apart yet.",
+    ),
+}
+
+LABELS = {
+    "language": "English",
+    "title": "Rollout report",
+    "decision.continue": "continue",
+    "decision.promote": "promote",
+    "decision.rollback": "rollback",
+    "decision.keep": "keep",
+    "decision.invalid": "invalid",
+    "champion": "Champion",
+    "challenger": "Challenger",
+    "control": "Control",
+    "version": "version",
+    "click_rate": "Sessions with a click",
+    "against": "with {challenger}, against {rate} with {control}",
+    "difference": "Difference",
+    "relative": "Relative difference",
+    "chance_to_win": "Chance to win",
+    "expected_loss": "expected loss {loss} clicked sessions per 1,000",
+    "interval": "always-valid {level} interval",
+    "points": "points",
+    "pvalue": "p-value",
+    "sessions": "sessions",
+    "visitors": "visitors",
+    "looks.one": "{looks} look",
+    "looks.many": "{looks} looks",
+    "look": "Look",
+    "step": "Step",
+    "watch": "Watch",
+    "all_sessions": "All sessions",
+    "decision": "Decision",
+    "reason": "Reason",
+    "why": "Why",
+    "size": "By how much",
+    "interval_chart": "How the interval narrowed",
+    "interval_chart.lead": (
+        "Difference in click rate, challenger minus control, in percentage points. The shaded band is the "
+        "always-valid {level} interval after each look, early on often wider than the chart; percentages on top "
+        "are the steps."
+    ),
+    "interval_chart.alt": (
+        "Line chart of the difference in click rate over {looks}. At the last look it is {points}, interval "
+        "{interval} points."
+    ),
+    "better": "challenger better",
+    "worse": "challenger worse",
+    "no_difference": "no difference",
+    "nothing_to_draw": "No look has an interval yet, so there is nothing to draw.",
+    "no_baseline": "the control has no click to compare with",
+    "step_chart": "What each step saw",
+    "step_chart.lead": "Share of sessions with a click in each step on its own, and how many sessions it rests on.",
+    "step_chart.alt": (
+        "Bar chart of the click rate of challenger and control in each step; the table below it holds the same figures."
+    ),
+    "readings": "Two readings of the same sessions",
+    "sequential": "Sequential",
+    "sequential.role": "decides",
+    "bayesian": "Bayesian",
+    "bayesian.role": "informs",
+    "guardrails": "Guardrails",
+    "guardrail": "Guardrail",
+    "limit": "Limit",
+    "in_test": "In the test",
+    "in_watch": "Watch at 100 %",
+    "guardrail.srm": "Even split of visitors (p-value)",
+    "guardrail.error_rate": "Failed or late answers",
+    "guardrail.empty_rate": "Empty lists",
+    "guardrail.latency": "Answer time, 95th percentile",
+    "at_most": "at most {limit}",
+    "at_least": "at least {limit}",
+    "status": "Result",
+    "held": "held",
+    "broken": "broken",
+    "unjudged": "not judged",
+    "means": "What it means",
+    "limits": "What it does not mean",
+    "method": "How it was measured",
+    "all_looks": "Every look",
+    "all_looks.lead": "Figures are cumulative from the first session on.",
+    "leaderboard": "Offline comparison before the rollout",
+    "leaderboard.lead": "Measured on held-out ratings: what decided who was auditioned, not who won.",
+    "model": "Model",
+    "role": "Role",
+    "provenance": "Where it comes from",
+    "experiment": "Experiment",
+    "data": "Data",
+    "seconds": "Time taken",
+    "run_folder": "Run folder",
+    "hints": "Open the rest",
+    "switch": "Language",
+    "picture": "Difference in points, look by look",
+}

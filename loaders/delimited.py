@@ -1,0 +1,258 @@
+"""Separated text to typed columns, vectorised, with the line number of every row.
+
+A sound file takes one pass of pyarrow. Only a file that pyarrow refuses is read a second time, as text
+(``loaders/salvage.py``), to find out which lines are at fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from loaders.layouts import TableSpec
+from loaders.problems import Problem
+
+ARROW_TYPES = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.string()}
+_PANDAS_TYPES: dict[str, Any] = {"int64": "int64", "float32": "float32", "string": object}
+_NOT_BLANK = re.compile(rb"\S")
+_BOM = b"\xef\xbb\xbf"
+#: ASCII's own separator between values: no MovieLens text holds it.
+_UNIT_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows of a file that can be read, and what is wrong with the others.
+
+    Attributes:
+        file: The file or zip member.
+        frame: One row per good line, columns named as in ``Column.name``.
+        problems: What was found so far.
+        lines: (n_rows,) int64 line of each row; None where row i is line ``first_line + i``.
+        first_line: Line of the first row.
+        raw: The file's bytes.
+    """
+
+    file: str
+    frame: pd.DataFrame
+    problems: tuple[Problem, ...] = ()
+    lines: npt.NDArray[np.int64] | None = None
+    first_line: int = 1
+    raw: bytes = b""
+
+    @property
+    def usable(self) -> bool:
+        """The file has the expected columns, whatever some of its lines hold."""
+        return not any(problem.fatal for problem in self.problems)
+
+    def lines_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(m,) line numbers of the given row positions."""
+        return rows + self.first_line if self.lines is None else self.lines[rows]
+
+    def without(self, rows: npt.NDArray[np.int64], *problems: Problem) -> Table:
+        """The table without some rows (positions), and the problems they have."""
+        keep = np.ones(len(self.frame), dtype=bool)
+        keep[rows] = False
+        lines = self.lines_of(np.flatnonzero(keep))
+        frame = self.frame[keep].reset_index(drop=True)
+        return replace(self, frame=frame, lines=lines, problems=(*self.problems, *problems))
+
+
+class OddRow(NamedTuple):
+    """A row with too many or too few values.
+
+    Attributes:
+        number: Its line.
+        n_values: How many values it has.
+        text: The row as it stands.
+    """
+
+    number: int
+    n_values: int
+    text: str
+
+
+class DelimitedText:
+    """A file's bytes, and how to make pyarrow read them.
+
+    Args:
+        body: UTF-8 (or what claims to be), without byte-order mark.
+        names: The file's columns in its order.
+        spec: How the file should be written.
+    """
+
+    def __init__(self, body: bytes, names: list[str], spec: TableSpec) -> None:
+        self.body = body
+        self.names = names
+        self.spec = spec
+        self.first_line = 2 if spec.header else 1
+        self.recoded = spec.encoding == "utf-8" and not body.isascii()
+        """Whether :meth:`as_text` passes bytes on as Latin-1, so that UTF-8 is still to be checked."""
+
+    def typed(self) -> pa.Table | None:
+        """The read columns in their types; None if any line does not fit."""
+        body, names, separator = self.body, self.names, self.spec.separator
+        types = {column.header: ARROW_TYPES[column.type] for column in self.spec.read_columns}
+        if separator == "::" and self.spec.numeric:
+            # With ":" as separator every second column is empty: no copy of the file is needed.
+            names = [part for name in names for part in (name, f"after {name}")][:-1]
+            types |= {f"after {name}": pa.null() for name in self.names[:-1]}
+            separator = ":"
+        elif separator == "::":
+            body, separator = _single_separator(body)
+        try:
+            table = self._read(body, separator, names, types, csv.ReadOptions(), None)
+        except pa.ArrowInvalid:
+            return None
+        table = table.select([column.header for column in self.spec.read_columns])
+        return None if any(column.null_count for column in table.columns) else table
+
+    def as_text(self) -> tuple[pa.Table, list[OddRow]]:
+        """Every column as text, and the rows with too many or too few values.
+
+        Raises:
+            pyarrow.ArrowInvalid: Not even the rows can be told apart.
+        """
+        # Blank lines at the end are no rows.
+        body, separator = self.body.rstrip(b"\r\n"), self.spec.separator
+        if separator == "::":
+            body, separator = _single_separator(body)
+        if self.recoded:
+            body = body.decode("latin-1").encode()
+        odd: list[OddRow] = []
+
+        def note(row: Any) -> Literal["skip"]:
+            odd.append(OddRow(row.number, row.actual_columns, row.text.replace(_UNIT_SEPARATOR, "::")))
+            return "skip"
+
+        types = dict.fromkeys(self.names, pa.string())
+        # Rows are numbered only when one thread reads them.
+        return self._read(body, separator, self.names, types, csv.ReadOptions(use_threads=False), note), odd
+
+    def open_quote(self, table: pa.Table, odd: Sequence[OddRow] = ()) -> int | None:
+        """The first line with a quoted value that goes on over the next line: up to it, rows are lines."""
+        if not self.spec.quoted:
+            return None
+        broken = np.zeros(table.num_rows, dtype=bool)
+        for column in self.spec.read_columns:
+            if column.type == "string":
+                broken |= pc.match_substring(table[column.header], "\n").to_numpy()
+        candidates = [*self.lines(table, odd)[broken][:1].tolist(), *(row.number for row in odd if "\n" in row.text)]
+        return min(candidates, default=None)
+
+    def lines(self, table: pa.Table, odd: Sequence[OddRow]) -> npt.NDArray[np.int64]:
+        """(n_rows,) line of each row of the table; the odd rows lie between them."""
+        every = np.arange(self.first_line, self.first_line + table.num_rows + len(odd))
+        return np.setdiff1d(every, [row.number for row in odd], assume_unique=True)
+
+    def _read(
+        self,
+        body: bytes,
+        separator: str,
+        names: list[str],
+        types: dict[str, Any],
+        options: csv.ReadOptions,
+        note: Any,
+    ) -> pa.Table:
+        options.column_names = names
+        options.skip_rows = self.first_line - 1
+        return csv.read_csv(
+            pa.BufferReader(body),
+            read_options=options,
+            parse_options=csv.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if self.spec.quoted else False,
+                # A blank line passed over in silence would shift the number of every line after it.
+                ignore_empty_lines=False,
+                invalid_row_handler=note,
+            ),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[""]),
+        )
+
+
+def parse_table(raw: bytes, spec: TableSpec, file: str) -> Table:
+    """Read one file.
+
+    Args:
+        raw: Its whole content.
+        spec: How it should be written.
+        file: Its name, for messages.
+
+    Returns:
+        The good rows in file order and every problem; no rows, and a fatal problem, if the file is empty or its
+        columns are not as expected.
+    """
+    body = raw.removeprefix(_BOM)
+    if _blank_from(body, 0):
+        return no_rows(spec, file, Problem("empty_file", file, "is empty", spec.expectation, fatal=True))
+    names = _header(body, spec) if spec.header else [column.header for column in spec.columns]
+    missing = [column.header for column in spec.read_columns if names.count(column.header) != 1]
+    if missing:
+        return no_rows(spec, file, _wrong_columns(names, spec, file))
+    if spec.header and _blank_from(body, len(_first_line(body))):
+        return no_rows(spec, file, Problem("empty_file", file, "has a header and no rows", "at least one", fatal=True))
+    if spec.encoding == "latin-1" and not body.isascii():
+        body = body.decode("latin-1").encode()
+    text = DelimitedText(body, names, spec)
+    table = text.typed()
+    if table is None:
+        from loaders.salvage import salvage
+
+        return salvage(text, file, raw)
+    line = text.open_quote(table)
+    if line is not None:
+        return no_rows(spec, file, open_quote_problem(line, file))
+    frame = table.rename_columns([column.name for column in spec.read_columns]).to_pandas()
+    return Table(file, frame, first_line=text.first_line, raw=raw)
+
+
+def open_quote_problem(line: int, file: str) -> Problem:
+    """No release has values over several lines: what follows an open quote is no value but lost lines."""
+    what, expected = "a quote opens and its value goes on over the next line", "every quote closed on its line"
+    return Problem("open_quote", file, what, expected, lines=np.array([line]), fatal=True)
+
+
+def no_rows(spec: TableSpec, file: str, *problems: Problem) -> Table:
+    """A table of the right columns without a row."""
+    columns = {column.name: pd.Series(dtype=_PANDAS_TYPES[column.type]) for column in spec.read_columns}
+    return Table(file, pd.DataFrame(columns), problems)
+
+
+def _first_line(body: bytes) -> bytes:
+    end = body.find(b"\n")
+    return body if end < 0 else body[:end]
+
+
+def _blank_from(body: bytes, start: int) -> bool:
+    # Unlike strip, a search copies nothing.
+    return _NOT_BLANK.search(body, start) is None
+
+
+def _header(body: bytes, spec: TableSpec) -> list[str]:
+    line = _first_line(body).decode(errors="backslashreplace").strip("\r")
+    return [name.strip().strip('"') for name in line.split(spec.separator)]
+
+
+def _wrong_columns(names: list[str], spec: TableSpec, file: str) -> Problem:
+    return Problem(
+        "wrong_columns",
+        file,
+        "the header is {}",
+        f"each of these columns once: {', '.join(column.header for column in spec.read_columns)}",
+        lines=np.array([1]),
+        values=[repr(spec.separator.join(names))],
+        fatal=True,
+    )
+
+
+def _single_separator(body: bytes) -> tuple[bytes, str]:
+    return body.replace(b"::", _UNIT_SEPARATOR.encode()), _UNIT_SEPARATOR

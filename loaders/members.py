@@ -1,0 +1,111 @@
+"""The files of a data set, whether they lie in a folder or in a zip."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+
+from core.errors import DataError
+
+#: Members a packer adds by itself.
+_NOT_DATA = ("__MACOSX", ".")
+
+
+class Members(ABC):
+    """Names and contents of the files of one data set.
+
+    Attributes:
+        path: The folder or zip.
+        names: Relative paths with ``/``, ascending: those at the top and those one folder below.
+    """
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self.path = path
+        self.names = sorted(name for name in names if _is_data(name))
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The whole content of a member.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+
+
+class FolderMembers(Members):
+    """The files of a folder."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            found = [entry for entry in (*path.glob("*"), *path.glob("*/*")) if entry.is_file()]
+        except OSError as error:
+            raise DataError(
+                f"cannot list the folder ({error.strerror}); expected a readable folder", file=str(path)
+            ) from error
+        super().__init__(path, [entry.relative_to(path).as_posix() for entry in found])
+
+    def read(self, name: str) -> bytes:
+        """The whole content of a member."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"cannot be read ({error.strerror}); expected a readable file", file=str(self.path / name)
+            ) from error
+
+
+class ZipMembers(Members):
+    """The files of a zip."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [member.filename for member in archive.infolist() if not member.is_dir()]
+        except zipfile.BadZipFile as error:
+            raise DataError(
+                "is no complete zip: truncated, or another kind of file; expected a MovieLens zip or folder, "
+                "so copy or download it again",
+                file=str(path),
+            ) from error
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror}); expected a readable zip", file=str(path)) from error
+        super().__init__(path, names)
+
+    def read(self, name: str) -> bytes:
+        """The whole content of a member, its checksum verified."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise DataError(
+                "is damaged inside the zip; expected an intact archive, so copy or download it again",
+                file=f"{self.path}/{name}",
+            ) from error
+        except (RuntimeError, NotImplementedError) as error:
+            # What zipfile raises for a password or an unknown compression.
+            raise DataError(
+                f"cannot be unpacked ({error}); expected a plain zip, so unpack it and give the folder",
+                file=f"{self.path}/{name}",
+            ) from error
+
+
+def open_members(path: Path) -> Members:
+    """The files of a folder or zip.
+
+    Raises:
+        DataError: The path does not exist, or is a file and no zip.
+    """
+    if path.is_dir():
+        return FolderMembers(path)
+    if not path.exists():
+        raise DataError("does not exist; expected a MovieLens folder or zip", file=str(path))
+    if path.stat().st_size == 0:
+        raise DataError("is empty (0 bytes); expected a MovieLens folder or zip", file=str(path))
+    return ZipMembers(path)
+
+
+def _is_data(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return len(parts) <= 2 and not any(part.startswith(_NOT_DATA) for part in parts)

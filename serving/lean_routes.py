@@ -1,0 +1,77 @@
+"""The hot path of the model server: a small Starlette application in front of KServe's own.
+
+KServe's V1 route costs several times the CPU of these: its data plane, cloud events, header copies and FastAPI's
+machinery (benchmarks/serving_paths.py measures it). They answer the same lists.
+"""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+from prometheus_client import CollectorRegistry, Histogram
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
+from serving.kserve_model import PinnedModel
+
+LEAN_PATHS = frozenset(("/recommend", "/readyz"))
+
+
+class Recommend:
+    """``POST /recommend`` as a bare ASGI endpoint, without Starlette's Response objects.
+
+    Args:
+        model: What to serve.
+        registry: Where the latency histogram is registered.
+    """
+
+    def __init__(self, model: PinnedModel, registry: CollectorRegistry) -> None:
+        self._model = model
+        self._seconds = Histogram(
+            "screentest_recommend_seconds",
+            "Time to answer POST /recommend, refused requests left out.",
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request.
+
+        Raises:
+            BadInput: It is no request for a list.
+        """
+        start = time.perf_counter()
+        document = await json_object(Request(scope, receive))
+        # In the event loop on purpose: see PinnedModel.answer.
+        answer = self._model.answer([document])[0]
+        body = orjson.dumps({"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version})
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        self._seconds.observe(time.perf_counter() - start)
+
+
+def lean_application(model: PinnedModel, registry: CollectorRegistry) -> Starlette:
+    """``POST /recommend`` and ``GET /readyz`` for one model.
+
+    Args:
+        model: What to serve.
+        registry: Where the latency histogram is registered.
+    """
+
+    async def readyz(_request: Request) -> Response:
+        if not model.ready:
+            return refuse(503, f"model {model.name!r} version {model.version} is not ready")
+        return Json({"ready": True, "model": model.name, "model_version": model.version})
+
+    return Starlette(
+        routes=[
+            Route("/recommend", Recommend(model, registry), methods=["POST"]),
+            Route("/readyz", readyz, methods=["GET"]),
+        ],
+        exception_handlers=ERROR_ANSWERS,
+    )

@@ -1,0 +1,297 @@
+"""A rollout on simulated traffic, from request to verdict: servers up, sessions look by look, decision, servers down.
+
+What must survive being killed is in the rollout's folder (request, event log with the rollout's state) and in MLflow.
+The servers are not: they end with this process, and a resumed rollout starts new ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from sqlalchemy import Engine
+
+from core.errors import ConfigError, EventLogError, RolloutError, ServerError, TrackingError
+from core.progress import report
+from core.settings import Settings, load_settings
+from events.aggregate import RecordedSession, count_exposures, sessions_recorded
+from events.database import open_database
+from events.rollouts import RolloutRecord, load_rollout
+from experiments.click_fit import fit_click_model
+from experiments.click_model import ClickConfig, ClickModel
+from experiments.figures import interval, points
+from experiments.report import ReportContext, rollout_html
+from experiments.result import DecisionKind, LookResult, RolloutResult
+from experiments.spec import ExperimentSpec, parse_spec
+from loaders.prepared import PreparedDataLoader
+from serving.controller import RolloutController, begin_rollout, sessions_looked_at
+from serving.deployers.base import Deployer, Site
+from serving.deployers.registry import deployer as deployer_named
+from serving.looks import distinct_units, looks_taken, step_results
+from serving.policy_process import PolicyProcess
+from serving.processes import poll
+from serving.reaper import reaped
+from serving.rollout_folder import MULTIPLIERS, RolloutFolder, RolloutRequest
+from serving.rollout_history import final_figures, log_rollout
+from serving.traffic import UNIT, Traffic
+from tracking.client import Tracker, connect
+from tracking.provenance import code_version, run_params
+from tracking.registry import CHALLENGER, CHAMPION, drop_alias, promote, resolve, version_for
+
+_COMMIT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class FinishedRollout:
+    """What a rollout came to.
+
+    Attributes:
+        result: Decision, looks and steps.
+        html: The report.
+        run_id: Its MLflow run.
+    """
+
+    result: RolloutResult
+    html: str
+    run_id: str
+
+    def figures(self) -> dict[str, float]:
+        """The final figures that are numbers, by name."""
+        return final_figures(self.result)
+
+
+class MlflowAliases:
+    """The registry's aliases as the controller moves them.
+
+    Args:
+        tracker: MLflow.
+        name: The registered model.
+    """
+
+    def __init__(self, tracker: Tracker, name: str) -> None:
+        self._tracker = tracker
+        self._name = name
+
+    def promote(self, version: str) -> None:
+        """See ``serving.controller.Aliases``."""
+        promote(self._tracker, self._name, version)
+
+    def withdraw(self, version: str) -> None:
+        """See ``serving.controller.Aliases``."""
+        challenger = version_for(self._tracker, self._name, CHALLENGER)
+        if challenger is not None and challenger.version == version:
+            drop_alias(self._tracker, self._name, CHALLENGER)
+
+
+def run_rollout(request: RolloutRequest) -> FinishedRollout:
+    """Run a rollout to its decision, or go on with the one in the folder; a finished one is only reported again.
+
+    Args:
+        request: What to run. The same request gives the same decision, figures and looks, however often the process
+            was killed in between.
+
+    Raises:
+        ConfigError: The folder holds another rollout, or something in the request is unknown.
+        ServerError: A server did not start or died; names exit code, log file and how to resume.
+        TrackingError: MLflow refused.
+        EventLogError: The event log refused.
+    """
+    if request.spec.unit not in (UNIT, "user_id"):
+        raise ConfigError(f"spec.unit == {request.spec.unit!r}: simulated users have {UNIT!r} and 'user_id' only")
+    deployer_named(request.deployer)
+    request.run_dir.mkdir(parents=True, exist_ok=True)
+    folder = RolloutFolder(request.run_dir.resolve())
+    folder.write_request(request)
+    try:
+        return _run(request, folder, load_settings())
+    except (ServerError, TrackingError, EventLogError) as error:
+        first, newline, rest = str(error).partition("\n")
+        hint = f"{first}; when that is mended: screentest rollout resume {folder.path}"
+        raise type(error)(hint + newline + rest) from error
+
+
+def resume_rollout(run_dir: Path) -> FinishedRollout:
+    """Go on with the rollout that a folder holds; see ``run_rollout``.
+
+    Raises:
+        ConfigError: The folder holds no rollout.
+    """
+    return run_rollout(RolloutFolder(run_dir.resolve()).read_request())
+
+
+def _run(request: RolloutRequest, folder: RolloutFolder, settings: Settings) -> FinishedRollout:
+    began = time.monotonic()
+    tracker = connect(request.tracking_uri, experiment=request.experiment)
+    with ExitStack() as stack:
+        engine = open_database(folder.events_url)
+        stack.callback(engine.dispose)
+        if begin_rollout(engine, request.spec).state != "done":
+            with _servers(request, folder, settings) as (deployer, policy):
+                aliases = MlflowAliases(tracker, request.model_name)
+                controller = RolloutController(
+                    engine, request.spec.name, deployer=deployer, policy=policy, aliases=aliases
+                )
+                world = _world(request, settings)
+                policy.wait_alive(settings.server_start_timeout_s)
+                traffic = Traffic(
+                    policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant]
+                )
+                with traffic:
+                    _drive_to_the_end(engine, request, controller, traffic, _whoever_died(deployer, policy))
+        seconds = {"rollout": time.monotonic() - began}
+        return _conclude(request, folder, engine, tracker, seconds)
+
+
+@contextmanager
+def _servers(
+    request: RolloutRequest, folder: RolloutFolder, settings: Settings
+) -> Iterator[tuple[Deployer, PolicyProcess]]:
+    """A deployer and a policy server that starts; all of it ended with the block, or with this process."""
+    with ExitStack() as stack:
+        stack.enter_context(reaped())
+        site = Site(
+            folder=folder.servers,
+            tracking_uri=request.tracking_uri,
+            model_name=request.model_name,
+            host=settings.host,
+            start_timeout_s=settings.server_start_timeout_s,
+        )
+        deployer = stack.enter_context(deployer_named(request.deployer)(site))
+        policy = PolicyProcess(folder.events_url, folder.servers, host=settings.host)
+        stack.callback(policy.stop)
+        yield deployer, policy
+
+
+def _world(request: RolloutRequest, settings: Settings) -> ClickModel:
+    report("traffic", 0, request.spec.total_sessions, "simulated users")
+    data = PreparedDataLoader(request.dataset)
+    config = ClickConfig(n_visitors=request.n_visitors, k=settings.k)
+    return fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
+
+
+def _drive_to_the_end(
+    engine: Engine,
+    request: RolloutRequest,
+    controller: RolloutController,
+    traffic: Traffic,
+    raise_if_dead: Callable[[], None],
+) -> None:
+    """Reconcile until nothing is left to do, with the sessions each look waits for.
+
+    A look is taken only after its sessions have been driven here: what an earlier, killed process left of them has its
+    lists already, and its clicks are sent again, since some may be missing.
+    """
+    spec = request.spec
+    left_over: dict[str, RecordedSession] = sessions_recorded(engine, spec.name)
+    complete = sessions_looked_at(spec, looks_taken(engine, spec.name))
+    try:
+        while not (reconciled := controller.reconcile(complete)).done:
+            if reconciled.waiting_for is not None:
+                wanted = reconciled.waiting_for
+                text = _progress_text(spec, reconciled.record, looks_taken(engine, spec.name))
+                traffic.drive(
+                    wanted.start,
+                    wanted.stop,
+                    recorded=left_over,
+                    progress=lambda done, wanted=wanted, text=text: report(  # type: ignore[misc]
+                        "traffic", wanted.start + done, spec.total_sessions + spec.rollout.watch_sessions, text
+                    ),
+                )
+                left_over = {}
+                _wait_for_commit(engine, spec, wanted.stop)
+                complete = wanted.stop
+    except ServerError:
+        # The traffic sees only that nobody answers; which server died, and of what, its process tells.
+        raise_if_dead()
+        raise
+
+
+def _wait_for_commit(engine: Engine, spec: ExperimentSpec, sessions: int) -> None:
+    """An exposure is answered once it is queued: the last ones may not be on disk yet."""
+    if not poll(lambda: count_exposures(engine, spec.name) >= sessions, _COMMIT_TIMEOUT_S):
+        found = count_exposures(engine, spec.name)
+        raise EventLogError(
+            f"{found} of {sessions} sessions are in the event log {_COMMIT_TIMEOUT_S:g} s after the last was answered: "
+            "exposures were lost"
+        )
+
+
+def _whoever_died(deployer: Deployer, policy: PolicyProcess) -> Callable[[], None]:
+    """A challenger may die: its guardrail sees it. Without the champion or the policy server nothing goes on."""
+
+    def check() -> None:
+        policy.check()
+        if deployer.deployment is not None:
+            deployer.check("champion")
+
+    return check
+
+
+def _progress_text(spec: ExperimentSpec, record: RolloutRecord, looks: tuple[LookResult, ...]) -> str:
+    steps = spec.rollout.steps
+    if record.step_index == len(steps):
+        return "100 %, watched by guardrails"
+    text = f"{steps[record.step_index].percent} % on the challenger"
+    if not looks or looks[-1].ci_lower != looks[-1].ci_lower:
+        return text
+    look = looks[-1]
+    return f"{text}, effect {points(look.effect_size, 'en')} ({interval(look.ci_lower, look.ci_upper, 'en')})"
+
+
+def _conclude(
+    request: RolloutRequest, folder: RolloutFolder, engine: Engine, tracker: Tracker, seconds: dict[str, float]
+) -> FinishedRollout:
+    """Put together what the database holds; write it down in the folder and in MLflow."""
+    record = load_rollout(engine, request.spec.name)
+    if record is None:
+        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_url}")
+    result = rollout_result(engine, record, tracker, request)
+    provenance = PreparedDataLoader(request.dataset).provenance()
+    params = {
+        **run_params(provenance, seed=request.seed),
+        "plant": request.plant,
+        "n_visitors": str(request.n_visitors),
+    }
+    context = ReportContext(
+        spec=request.spec,
+        data=f"{provenance.source} ({provenance.layout})",
+        seconds=seconds,
+        run_folder=str(folder.path),
+        provenance={"code version": str(code_version()), **params},
+    )
+    html = rollout_html(result, context)
+    run_id = log_rollout(tracker, record, result, html, params)
+    folder.write_result(result, html)
+    total = request.spec.total_sessions + request.spec.rollout.watch_sessions
+    report("traffic", total, total, f"{result.decision} after {result.looks[-1].sessions} sessions")
+    return FinishedRollout(result, html, run_id)
+
+
+def rollout_result(engine: Engine, record: RolloutRecord, tracker: Tracker, request: RolloutRequest) -> RolloutResult:
+    """What a rollout amounts to so far.
+
+    Raises:
+        EventLogError: The event log cannot be read.
+        TrackingError: MLflow does not know the versions.
+    """
+    spec = parse_spec(record.spec)
+    looks = looks_taken(engine, record.experiment)
+    champion = version_for(tracker, request.model_name, CHAMPION)
+    return RolloutResult(
+        experiment=record.experiment,
+        decision=cast(DecisionKind, record.decision),
+        reasons=record.reasons,
+        control=resolve(tracker, record.champion_uri).model,
+        control_version=record.champion_version,
+        challenger=resolve(tracker, record.challenger_uri).model,
+        challenger_version=record.challenger_version,
+        champion_after=record.champion_version if champion is None else champion.version,
+        plant=request.plant,
+        units=distinct_units(engine, spec),
+        steps=step_results(engine, spec, looks),
+        looks=looks,
+    )

@@ -1,0 +1,98 @@
+"""The model server: one process, one worker, one pinned model version; scale by starting more of them.
+
+    POST /v1/models/<name>:predict   {"instances": [{"user_id": 17, "k": 10, "exclude_items": []}]}
+    POST /recommend                  {"user_id": 17, "k": 10, "exclude_items": []}     (lean: the hot path)
+    GET  /readyz, /v2/models/<name>/ready, /metrics
+
+Bad input is answered 400 with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import ScreentestError
+from core.settings import load_settings
+from serving.logs import log_to_stderr
+from serving.model_source import load_source
+from serving.ports import announce, listen
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    model_uri: str, *, name: str, host: str, port: int, port_file: Path | None = None, tracking_uri: str = ""
+) -> None:
+    """Serve one model version until SIGTERM or SIGINT.
+
+    Args:
+        model_uri: ``models:/recommender/3``; an alias (``models:/recommender@champion``) is pinned to its version of
+            this moment; or a folder that ``save`` wrote.
+        name: The model's name in the HTTP paths.
+        host: Address to bind.
+        port: 0 takes any free one.
+        port_file: Gets the port, once the model is loaded.
+        tracking_uri: MLflow's address; empty: the one in the settings.
+
+    Raises:
+        BadInput: The URI, the artifact or the host is not what it should be.
+        Failure: MLflow or the port cannot be had.
+    """
+    # Before anything slow: a port that is taken is told at once.
+    sock = listen(host, port)
+    source = load_source(model_uri, tracking_uri or load_settings().mlflow_tracking_uri)
+    if source.uri != model_uri:
+        _log.warning("%s is pinned to %s for as long as this server runs", model_uri, source.uri)
+    # KServe takes two seconds to import; --help and a wrong URI are answered without it.
+    from serving.kserve_model import PinnedModel
+    from serving.kserve_server import LeanServer
+
+    model = PinnedModel(name, source.version, source.wrapper)
+    model.load()
+    server = LeanServer(model)
+    # What is loaded stays: the collector need not walk it again in the middle of a request.
+    gc.collect()
+    gc.freeze()
+    bound = announce(sock, port_file)
+    _log.warning("model %r version %s on http://%s:%d", name, source.version, host, bound)
+    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[sock])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of ``python -m serving.model_server``; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.model_server",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--model-uri",
+        required=True,
+        help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder",
+    )
+    parser.add_argument("--name", default="recommender", help="the model's name in the HTTP paths (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
+    parser.add_argument("--port", type=int, default=8081, help="port to bind, 0 for any free one (%(default)s)")
+    parser.add_argument("--port-file", type=Path, help="file that gets the port once the model is loaded")
+    parser.add_argument("--tracking-uri", default="", help="MLflow's address (default: MLFLOW_TRACKING_URI)")
+    given = parser.parse_args(argv)
+    log_to_stderr()
+    try:
+        serve(**vars(given))
+    except ScreentestError as error:
+        print(f"model server: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

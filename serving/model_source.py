@@ -1,0 +1,53 @@
+"""From what a user calls a model to the one version that will be served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from core.errors import ConfigError
+from wrappers.artifact import load_wrapper
+from wrappers.base import ModelWrapper
+
+UNREGISTERED = "unregistered"
+
+
+class Source(NamedTuple):
+    """What will be served.
+
+    Attributes:
+        uri: ``models:/NAME/VERSION`` or a folder; never an alias.
+        version: The version's number as text; ``unregistered`` for a folder.
+        wrapper: The loaded model.
+    """
+
+    uri: str
+    version: str
+    wrapper: ModelWrapper
+
+
+def load_source(model_uri: str, tracking_uri: str) -> Source:
+    """Load a model; an alias is resolved to its version of this moment and to nothing else later.
+
+    Args:
+        model_uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or a folder that ``save`` wrote.
+        tracking_uri: MLflow's address; not used for a folder.
+
+    Raises:
+        ConfigError: The URI is none of these.
+        DataError: The artifact is damaged or of a format this version does not read.
+        TrackingError: MLflow cannot be reached, or has no such version or alias.
+    """
+    if not model_uri.startswith("models:/"):
+        if not Path(model_uri).is_dir():
+            raise ConfigError(
+                f"model URI {model_uri!r}: give models:/NAME/VERSION, models:/NAME@ALIAS or a folder that exists"
+            )
+        return Source(model_uri, UNREGISTERED, load_wrapper(model_uri))
+    # Imports MLflow when called, which a folder does not need.
+    from tracking.client import connect
+    from tracking.registry import download, resolve
+
+    tracker = connect(tracking_uri)
+    version = resolve(tracker, model_uri)
+    return Source(version.uri, version.version, load_wrapper(download(tracker, version.uri)))

@@ -1,0 +1,219 @@
+"""The policy server's HTTP application: who gets which variant, the list, and what became of it.
+
+The order of things is what makes the log trustworthy: an exposure is queued before its list is answered, an outcome is
+acknowledged after its commit, and both go through one queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Path
+
+from core.errors import EventLogError, Failure, ServerError
+from events.records import Exposure
+from events.store import EventStore
+from serving.http_errors import ERROR_ANSWERS, Json, json_object
+from serving.metrics import PolicyMetrics
+from serving.model_client import Listing, ModelClient
+from serving.policy_requests import ChooseRequest, parse_choose, parse_update
+from serving.routing import ActiveRoute, Assignment, Routing
+
+POLL_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Answer(NamedTuple):
+    """A list and how it came about."""
+
+    listing: Listing
+    latency_ms: float
+    degraded: bool
+
+
+class Policy:
+    """The routes of the policy server.
+
+    Args:
+        store: The event log; closed with the application.
+        routing: The route in force.
+        k: Length of a list where the request names none.
+        model_timeout_s: A model server that has not answered after this has failed.
+    """
+
+    def __init__(self, store: EventStore, routing: Routing, *, k: int, model_timeout_s: float) -> None:
+        self._store = store
+        self._routing = routing
+        self._k = k
+        self._model_timeout_s = model_timeout_s
+        self._metrics = PolicyMetrics(lambda: store.waiting)
+        self._models: ModelClient
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Path("/choose", self.choose, methods=["GET"]),
+                Path("/update", self.update, methods=["POST"]),
+                Path("/routes", self.routes, methods=["GET"]),
+                Path("/routes/refresh", self.refresh, methods=["POST"]),
+                Path("/healthz", self.healthz, methods=["GET"]),
+                Path("/readyz", self.readyz, methods=["GET"]),
+                Path("/metrics", self.metrics, methods=["GET"]),
+            ],
+            exception_handlers=ERROR_ANSWERS,
+            lifespan=self._lifespan,
+        )
+
+    async def choose(self, request: Request) -> Response:
+        """A list for a user, by the variant its unit is assigned to."""
+        start = time.perf_counter()
+        asked = parse_choose(request.query_params, self._k)
+        active = self._routing.active
+        assigned = active.assign(asked.user_id, asked.context)
+        if self._store.failure:
+            # A list that cannot be recorded would never count; the poll notices when the log is well again.
+            raise EventLogError(self._store.failure)
+        answer = await self._list(active, assigned, asked)
+        decision_id = _new_decision_id()
+        self._record(decision_id, active, assigned, asked, answer)
+        self._metrics.decisions.labels(active.route.experiment, assigned.variant).inc()
+        self._metrics.choose_seconds.labels(assigned.variant).observe(time.perf_counter() - start)
+        document = {
+            "arm": assigned.variant,
+            "items": answer.listing.items,
+            "decision_id": decision_id,
+            "experiment": active.route.experiment,
+            "step": active.route.step_index,
+        }
+        return Json({**document, "degraded": True} if answer.degraded else document)
+
+    async def update(self, request: Request) -> Response:
+        """Acknowledge an outcome once it is on disk."""
+        outcome = parse_update(await json_object(request))
+        receipt = await asyncio.wrap_future(self._store.record_outcome(outcome))
+        self._metrics.outcomes.labels(receipt.status).inc()
+        return Json({"status": receipt.status, "decision_id": receipt.decision_id})
+
+    async def routes(self, _request: Request) -> Response:
+        """The route in force."""
+        return Json(vars(self._routing.active.route))
+
+    async def refresh(self, _request: Request) -> Response:
+        """Obey the routing row as it is now; answers with the route then in force."""
+        await self._refresh()
+        return await self.routes(_request)
+
+    async def healthz(self, _request: Request) -> Response:
+        """The process lives."""
+        return Json({"alive": True})
+
+    async def readyz(self, _request: Request) -> Response:
+        """The event log takes a commit, something is routed, and the champion answers."""
+        await asyncio.wrap_future(self._store.probe())
+        active = self._routing.active
+        await self._models.ready(active.champion)
+        return Json({"ready": True, "experiment": active.route.experiment, "revision": active.route.revision})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _list(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest) -> _Answer:
+        """The variant's list; the champion's where the challenger fails.
+
+        Raises:
+            ServerError: The champion failed; nothing was shown, so nothing is recorded.
+        """
+        start = time.perf_counter()
+        try:
+            listing = await self._models.recommend(assigned.server, asked.user_id, asked.k)
+        except ServerError as error:
+            self._metrics.model_errors.labels(assigned.variant).inc()
+            _log.warning("%s failed: %s", assigned.variant, error)
+            if assigned.variant != "challenger":
+                raise
+            latency_ms = _ms_since(start)
+            return _Answer(await self._models.recommend(active.champion, asked.user_id, asked.k), latency_ms, True)
+        return _Answer(listing, _ms_since(start), False)
+
+    def _record(
+        self, decision_id: str, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest, answer: _Answer
+    ) -> None:
+        # Intention to treat: a unit of the challenger stays one of the challenger's, whoever answered in the end.
+        exposure = Exposure(
+            decision_id=decision_id,
+            experiment=active.route.experiment,
+            unit_id=assigned.unit_id,
+            user_id=asked.user_id,
+            session_id=asked.session_id,
+            step=active.route.step_index,
+            variant=assigned.variant,
+            propensity=assigned.propensity,
+            items=answer.listing.item_ids,
+            context=asked.context,
+            channel=asked.channel,
+            device=asked.device,
+            latency_ms=answer.latency_ms,
+            error=answer.degraded,
+            ts=time.time(),
+        )
+        self._store.record_exposure(exposure).add_done_callback(self._count_if_lost)
+
+    def _count_if_lost(self, recorded: Future[None]) -> None:
+        error = recorded.exception()
+        if error is not None:
+            self._metrics.lost_exposures.inc()
+            _log.error("an exposure was lost: %s", error)
+
+    async def _refresh(self) -> None:
+        await self._routing.refresh()
+        with suppress(ServerError):
+            self._metrics.route_revision.set(self._routing.active.route.revision)
+            self._metrics.route_percent.set(self._routing.active.route.percent)
+
+    async def _poll(self) -> None:
+        """Heal what a missed refresh or a failed disk left behind."""
+        while True:
+            try:
+                await self._refresh()
+                if self._store.failure:
+                    await asyncio.wrap_future(self._store.probe())
+            except Failure as error:
+                _log.warning("%s", error)
+            await asyncio.sleep(POLL_S)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._models = ModelClient(self._model_timeout_s)
+        with suppress(Failure):
+            await self._refresh()
+        poll = asyncio.create_task(self._poll())
+        try:
+            yield
+        finally:
+            poll.cancel()
+            await self._models.close()
+            # Requests are answered by now; what they queued is committed before the process ends.
+            await asyncio.to_thread(self._store.close)
+
+
+def _new_decision_id() -> str:
+    """32 hexadecimal digits: 12 of the time in ms, so that new keys are neighbours in the index, and 20 at random."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def _ms_since(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)

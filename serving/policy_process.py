@@ -1,0 +1,94 @@
+"""The policy server as a child process, and the rollout controller's way to make it read its route again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from pathlib import Path
+
+from core.errors import ServerError
+from serving.processes import ServerCommand, ServerProcess
+
+_REFRESH_TIMEOUT_S = 10.0
+
+
+class PolicyProcess:
+    """A policy server on this machine.
+
+    Args:
+        events_url: Its event log, ``sqlite:////absolute/path/events.db``.
+        folder: For its log and port file.
+        host: Address to bind.
+        port: 0 takes any free one.
+    """
+
+    def __init__(self, events_url: str, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        port_file = folder / "policy.port"
+        self._server = ServerProcess(
+            ServerCommand(
+                name="policy server",
+                argv=[
+                    *(sys.executable, "-m", "serving.policy_server", "--events", events_url),
+                    *("--host", host, "--port", str(port), "--port-file", str(port_file)),
+                ],
+                port_file=port_file,
+                log_file=folder / "policy.log",
+                ready_path="/healthz",
+                host=host,
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """Base URL, once it is alive."""
+        return self._server.url
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._server.pid
+
+    def wait_alive(self, timeout_s: float) -> None:
+        """Return once it answers; it is ready for users only when it has a route.
+
+        Raises:
+            ServerError: It ended first, or the time is over.
+        """
+        self._server.wait_ready(timeout_s)
+
+    def refresh(self) -> int:
+        """Make it read its route again.
+
+        Returns:
+            The revision now in force.
+
+        Raises:
+            ServerError: It has died, or answered nonsense.
+        """
+        host, port = self._server.url.removeprefix("http://").rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=_REFRESH_TIMEOUT_S)
+        try:
+            connection.request("POST", "/routes/refresh")
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+            if answer.status != 200:
+                raise ServerError(f"the policy server answered {answer.status} to /routes/refresh: {text[:200]}")
+            return int(json.loads(text)["revision"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            self.check()
+            raise ServerError(f"the policy server did not take the route: {error}") from error
+        finally:
+            connection.close()
+
+    def check(self) -> None:
+        """Raise if it has died.
+
+        Raises:
+            ServerError: Names exit code and last log lines.
+        """
+        self._server.check()
+
+    def stop(self) -> None:
+        """End it in order, so that what it has queued is committed."""
+        self._server.stop()

@@ -1,0 +1,109 @@
+"""What the policy server is asked, checked field by field."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from core.errors import BadInput
+from events.records import Outcome
+from serving.http_errors import parse_object
+
+ARMS = ("champion", "control", "challenger")
+KINDS = ("add_to_cart", "click", "like", "purchase", "rating", "share", "view")
+MAX_K = 1000
+MAX_ID = 256
+
+_UPDATE_FIELDS = ("user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id", "kind")
+
+
+class ChooseRequest(NamedTuple):
+    """A request for a list.
+
+    Attributes:
+        user_id: Whom to recommend to.
+        k: Length of the list.
+        context: As given; ``session_id``, ``channel``, ``device`` and the spec's unit are understood.
+        session_id: From the context, if there.
+        channel: From the context, if there.
+        device: From the context, if there.
+    """
+
+    user_id: str
+    k: int
+    context: dict[str, Any]
+    session_id: str | None
+    channel: str | None
+    device: str | None
+
+
+def parse_choose(query: Mapping[str, str], default_k: int) -> ChooseRequest:
+    """``?user_id=17&context={"session_id": "s1"}&k=10`` as a request.
+
+    Raises:
+        BadInput: Names the parameter, what was given and what is allowed.
+    """
+    user_id = _id(query.get("user_id"), "user_id")
+    context = parse_object(query["context"], "context") if query.get("context") else {}
+    k = query.get("k", str(default_k))
+    # Lengths are checked first: Python refuses to parse numbers of thousands of digits.
+    if not (k.isascii() and k.isdecimal() and len(k) <= 4 and 1 <= int(k) <= MAX_K):
+        raise BadInput(f"k == {k[:80]!r}, must be an integer 1 … {MAX_K}")
+    session, channel, device = (_optional_id(context, name) for name in ("session_id", "channel", "device"))
+    return ChooseRequest(user_id, int(k), context, session, channel, device)
+
+
+def parse_update(body: Mapping[str, Any]) -> Outcome:
+    """An update's JSON body as an outcome; ``ts`` defaults to now, ``kind`` to ``click``.
+
+    Raises:
+        BadInput: Names the field, what was given and what is allowed.
+    """
+    unknown = body.keys() - set(_UPDATE_FIELDS)
+    if unknown:
+        raise BadInput(f"unknown field {min(unknown)!r}; known: {', '.join(_UPDATE_FIELDS)}")
+    meta = body.get("meta")
+    if meta is not None and not isinstance(meta, dict):
+        raise BadInput(f"meta == {_short(meta)}, must be an object")
+    decision_id = body.get("decision_id")
+    return Outcome(
+        user_id=_id(body.get("user_id"), "user_id"),
+        arm=_one_of(body.get("arm"), ARMS, "arm"),
+        item_id=_id(body.get("item_id"), "item_id"),
+        reward=_finite(body.get("reward"), "reward"),
+        ts=time.time() if body.get("ts") is None else _finite(body["ts"], "ts"),
+        kind=_one_of(body.get("kind", "click"), KINDS, "kind"),
+        decision_id=None if decision_id is None else _id(decision_id, "decision_id"),
+        meta=meta or {},
+    )
+
+
+def _id(value: Any, name: str) -> str:
+    usable = isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value)) <= MAX_ID
+    if not usable:
+        raise BadInput(f"{name} == {_short(value)}, must be an integer or a text of 1 … {MAX_ID} characters")
+    return str(value)
+
+
+def _optional_id(context: Mapping[str, Any], name: str) -> str | None:
+    value = context.get(name)
+    return None if value is None else _id(value, f"context[{name!r}]")
+
+
+def _finite(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadInput(f"{name} == {_short(value)}, must be a finite number")
+    return float(value)
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
+    if value not in allowed:
+        raise BadInput(f"{name} == {_short(value)}, must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

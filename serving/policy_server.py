@@ -1,0 +1,109 @@
+"""The policy server: one process, one worker; it decides who gets which variant and keeps the event log.
+
+    GET  /choose?user_id=17&context={"session_id": "s1"}    {"arm", "items", "decision_id", "experiment", "step"}
+    POST /update   {"user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id"?, "kind"?}
+    GET  /healthz, /readyz, /metrics, /routes      POST /routes/refresh
+
+Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
+event log is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from core.errors import ScreentestError
+from core.settings import load_settings
+from events.database import open_database
+from events.store import EventStore
+from serving.logs import log_to_stderr
+from serving.policy_app import Policy
+from serving.ports import announce, listen
+from serving.routing import Routing
+
+_GRACE_S = 5
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    events: str,
+    *,
+    host: str,
+    port: int,
+    port_file: Path | None = None,
+    k: int | None = None,
+    model_timeout_s: float | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then commit what is queued.
+
+    Args:
+        events: ``sqlite:////absolute/path/events.db``; made if missing.
+        host: Address to bind.
+        port: 0 takes any free one.
+        port_file: Gets the port.
+        k: Length of a list where the request names none; None: the setting.
+        model_timeout_s: A model server that has not answered after this has failed; None: the setting.
+
+    Raises:
+        BadInput: An argument is not what it should be.
+        Failure: The port or the event log cannot be had.
+    """
+    settings = load_settings(k=k, model_timeout_s=model_timeout_s)
+    sock = listen(host, port)
+    store = EventStore(events)
+    routing = Routing(open_database(events))
+    policy = Policy(store, routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
+    config = uvicorn.Config(
+        policy.application(), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GRACE_S
+    )
+    gc.collect()
+    gc.freeze()
+    # The log's writer thread takes the interpreter lock several times per commit; under load it would wait up to 5 ms
+    # each time behind the event loop.
+    sys.setswitchinterval(0.0005)
+    bound = announce(sock, port_file)
+    _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.path)
+    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[sock])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of ``python -m serving.policy_server``; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.policy_server",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--events", required=True, help="event log, sqlite:////absolute/path/events.db; made if missing"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="port to bind, 0 for any free one (%(default)s)")
+    parser.add_argument("--port-file", type=Path, help="file that gets the port")
+    parser.add_argument("--k", type=int, help="length of a list where the request names none (setting k)")
+    parser.add_argument(
+        "--model-timeout-s", type=float, help="a model server slower than this has failed (setting model_timeout_s)"
+    )
+    given = parser.parse_args(argv)
+    log_to_stderr()
+    try:
+        serve(**vars(given))
+    except ScreentestError as error:
+        print(f"policy server: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

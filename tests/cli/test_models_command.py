@@ -1,0 +1,28 @@
+"""``screentest models list``: everything the registry knows, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from cli.models import app
+from wrappers.registry import MODELS
+
+
+def test_json_holds_every_model_and_option() -> None:
+    answer = CliRunner().invoke(app, ["list", "--json"])
+    assert answer.exit_code == 0
+    models = {model["name"]: model for model in json.loads(answer.stdout)}
+    assert set(models) == set(MODELS)
+    assert models["shuffled"]["negative_control"] is True
+    reg = models["ease"]["options"][0]
+    assert (reg["name"], reg["type"], reg["default"], reg["limits"]) == ("reg", "number", 300.0, "> 0")
+    assert reg["description"].startswith("Ridge penalty")
+    assert all(option["description"] for model in models.values() for option in model["options"])
+
+
+def test_text_reads_top_to_bottom() -> None:
+    lines = CliRunner().invoke(app, ["list"]).stdout.splitlines()
+    assert lines[0].startswith("ease: ")
+    assert "    neighbours = 20  (integer, >= 1)" in lines

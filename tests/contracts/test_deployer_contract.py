@@ -1,0 +1,118 @@
+"""What every deployer in serving/deployers/registry.py must do, on real model servers over real HTTP."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.errors import ConfigError, ServerError, UnknownName
+from serving.deployers.base import Deployer, Deployment, Site
+from serving.deployers.registry import DEPLOYERS, deployer
+from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
+
+FIRST, SECOND = f"models:/{MODEL_NAME}/1", f"models:/{MODEL_NAME}/2"
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return register_small_models(
+        tmp_path_factory.mktemp("registry"), {"popularity": {}, "ease": {}}, small_interactions()
+    )
+
+
+@pytest.fixture(params=sorted(DEPLOYERS))
+def place(request: pytest.FixtureRequest, tracking_uri: str, tmp_path: Path) -> Iterator[Deployer]:
+    with deployer(request.param)(Site(tmp_path, tracking_uri)) as made:
+        yield made
+
+
+def version_at(url: str) -> str:
+    answer = httpx.post(f"{url}/recommend", json={"user_id": 100, "k": 3}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["items"]) == 3
+    return str(answer.json()["model_version"])
+
+
+def test_a_canary_from_start_to_promotion(place: Deployer) -> None:
+    place.apply(FIRST)
+    place.wait()
+    champion = place.url("champion")
+    assert version_at(champion) == "1"
+    assert place.url("control") == champion, "champion and control share a server"
+    with pytest.raises(ServerError, match="challenger"):
+        place.url("challenger")
+
+    place.apply(FIRST, SECOND, 5)
+    place.wait()
+    challenger = place.url("challenger")
+    assert place.url("champion") == champion, "what runs is kept"
+    assert version_at(challenger) == "2"
+
+    place.apply(FIRST, SECOND, 25)
+    place.wait()
+    assert (place.url("champion"), place.url("challenger")) == (champion, challenger), "a step moves no server"
+    assert place.deployment == Deployment(FIRST, SECOND, 25)
+    place.check()
+
+    place.promote()
+    place.wait()
+    assert place.deployment == Deployment(SECOND)
+    assert place.url("champion") == challenger, "the candidate's own server goes on"
+    assert version_at(challenger) == "2"
+    with pytest.raises(httpx.TransportError):
+        version_at(champion)
+    place.promote()
+    assert place.deployment == Deployment(SECOND), "promoting again changes nothing"
+
+
+def test_a_candidate_is_rolled_back(place: Deployer) -> None:
+    place.apply(FIRST, SECOND, 50)
+    place.wait()
+    champion, challenger = place.url("champion"), place.url("challenger")
+    place.rollback()
+    assert place.deployment == Deployment(FIRST)
+    assert version_at(champion) == "1"
+    with pytest.raises(httpx.TransportError):
+        version_at(challenger)
+    place.rollback()
+    assert place.deployment == Deployment(FIRST), "rolling back again changes nothing"
+
+
+def test_one_version_in_both_places_is_one_server(place: Deployer) -> None:
+    place.apply(FIRST, FIRST, 50)
+    place.wait()
+    assert place.url("champion") == place.url("challenger")
+    place.rollback()
+    assert version_at(place.url("champion")) == "1"
+
+
+def test_a_version_that_does_not_exist_is_reported(place: Deployer) -> None:
+    place.apply(f"models:/{MODEL_NAME}/99")
+    with pytest.raises(ServerError, match="recommender/99"):
+        place.wait()
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "percent"),
+    [("models:/recommender@champion", None, 0), (FIRST, "ease", 5), (FIRST, SECOND, 101), (FIRST, None, 5)],
+)
+def test_what_is_not_pinned_or_impossible_is_refused(
+    place: Deployer, stable: str, candidate: str | None, percent: int
+) -> None:
+    with pytest.raises(ConfigError):
+        place.apply(stable, candidate, percent)
+    assert place.deployment is None
+
+
+def test_nothing_deployed_has_no_url(place: Deployer) -> None:
+    with pytest.raises(ServerError, match="champion"):
+        place.url("champion")
+    place.promote()
+    place.rollback()
+    assert place.deployment is None
+
+
+def test_an_unknown_deployer_is_named() -> None:
+    with pytest.raises(UnknownName, match="known: local"):
+        deployer("lokal")

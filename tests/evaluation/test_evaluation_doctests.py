@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from evaluation import beyond_accuracy, paired, ranking, summary
+
+
+@pytest.mark.parametrize("module", [beyond_accuracy, paired, ranking, summary])
+def test_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0

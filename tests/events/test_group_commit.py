@@ -1,0 +1,149 @@
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
+
+import pytest
+
+from core.errors import BadInput, EventLogError
+from events.group_commit import GroupCommit
+
+TIMEOUT_S = 10
+
+
+class Disk:
+    """Commits lists of numbers; can be held in the middle of a commit, and can fail."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.entered = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.error: Exception | None = None
+
+    def commit(self, entries: Sequence[int]) -> list[int | BadInput]:
+        self.entered.release()
+        assert self.go_on.wait(TIMEOUT_S)
+        if self.error is not None:
+            raise self.error
+        self.batches.append(list(entries))
+        return [BadInput("odd") if entry % 2 else 10 * entry for entry in entries]
+
+    def hold(self, queue: GroupCommit[int, int]) -> Future[int]:
+        """Start a commit and keep it from ending."""
+        self.go_on.clear()
+        held = queue.submit(0)
+        assert self.entered.acquire(timeout=TIMEOUT_S)
+        return held
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def queue(disk: Disk) -> Iterator[GroupCommit[int, int]]:
+    made = GroupCommit(disk.commit, window_s=60, max_batch=8, max_waiting=20)
+    yield made
+    disk.go_on.set()
+    made.close()
+
+
+def test_what_arrives_during_a_commit_shares_the_next_one(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    first = disk.hold(queue)
+    others = [queue.submit(number) for number in (2, 4, 6)]
+    assert not any(future.done() for future in [first, *others]), "nothing is acknowledged before its commit"
+    disk.go_on.set()
+    assert [future.result(TIMEOUT_S) for future in [first, *others]] == [0, 20, 40, 60]
+    assert disk.batches == [[0], [2, 4, 6]]
+
+
+def test_a_refused_entry_leaves_the_others_alone(queue: GroupCommit[int, int]) -> None:
+    refused, kept = queue.submit(3), queue.submit(4)
+    with pytest.raises(BadInput, match="odd"):
+        refused.result(TIMEOUT_S)
+    assert kept.result(TIMEOUT_S) == 40
+
+
+def test_patient_entries_wait_for_company(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    patient = [queue.submit(number, patient=True) for number in (2, 4)]
+    hurried = queue.submit(6)
+    assert hurried.result(TIMEOUT_S) == 60
+    assert [future.result(TIMEOUT_S) for future in patient] == [20, 40]
+    assert disk.batches == [[2, 4, 6]], "the window of 60 s ended when somebody waited"
+
+
+def test_a_full_batch_ends_the_wait(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    wait([queue.submit(number, patient=True) for number in range(0, 16, 2)], TIMEOUT_S)
+    assert [len(batch) for batch in disk.batches] == [8]
+
+
+def test_a_failed_commit_fails_its_batch_and_no_later_one(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    disk.error = EventLogError("disk full")
+    with pytest.raises(EventLogError, match="disk full"):
+        queue.submit(2).result(TIMEOUT_S)
+    disk.error = None
+    assert queue.submit(2).result(TIMEOUT_S) == 20
+
+
+def test_too_many_waiting_are_refused(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    disk.hold(queue)
+    accepted = [queue.submit(2) for _ in range(20)]
+    assert queue.waiting == 20
+    with pytest.raises(EventLogError, match="20 entries behind"):
+        queue.submit(2)
+    disk.go_on.set()
+    assert [future.result(TIMEOUT_S) for future in accepted] == [20] * 20
+
+
+def test_a_caller_that_gives_up_does_not_stop_the_commit(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    disk.hold(queue)
+    abandoned, other = queue.submit(2), queue.submit(4)
+    assert not abandoned.cancel()
+    disk.go_on.set()
+    assert (abandoned.result(TIMEOUT_S), other.result(TIMEOUT_S)) == (20, 40)
+
+
+def test_closing_commits_what_is_queued_and_refuses_the_rest(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    disk.hold(queue)
+    queued = [queue.submit(number, patient=True) for number in range(0, 30, 2)]
+    disk.go_on.set()
+    queue.close()
+    assert [future.result(0) for future in queued] == [10 * number for number in range(0, 30, 2)]
+    with pytest.raises(EventLogError, match="closed"):
+        queue.submit(2)
+    queue.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_programming_error_leaves_nobody_waiting(disk: Disk, queue: GroupCommit[int, int]) -> None:
+    first = disk.hold(queue)
+    second = queue.submit(2)
+    disk.error = ZeroDivisionError()
+    disk.go_on.set()
+    for future in (first, second):
+        with pytest.raises(EventLogError, match="writer died"):
+            future.result(TIMEOUT_S)
+    with pytest.raises(EventLogError, match="closed"):
+        queue.submit(2)
+
+
+def test_entries_keep_their_order_over_many_threads() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, max_batch=7)
+
+    def send(sender: int) -> None:
+        for number in range(100):
+            queue.submit(2 * (1000 * sender + number), patient=number % 3 == 0)
+
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    queue.close()
+    written = [entry // 2 for batch in disk.batches for entry in batch]
+    assert len(written) == 400
+    for sender in range(4):
+        mine = [entry for entry in written if entry // 1000 == sender]
+        assert mine == [1000 * sender + number for number in range(100)]

@@ -1,0 +1,151 @@
+"""A trained model on disk: data only, complete or not there at all.
+
+    model.json      format, model (its name in the registry), config, dimensions, id_types, sha256 of the others
+    <group>.npz     numbers, one file per group, readable without pickle
+    <table>.parquet items: item_id, title, year, genres
+
+The folder is written beside its place and moved there, so that a reader never sees half of it. What is loaded is
+checked against the hashes; the class is looked up by name in the registry, and no code comes from the artifact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from core.errors import ConfigError, DataError
+from wrappers.base import ModelWrapper
+from wrappers.registry import model
+
+FORMAT = 1
+HEADER = "model.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a folder holds.
+
+    Attributes:
+        header: ``model`` (registered name), ``config`` and whatever else the model tells of itself; JSON values.
+        arrays: Group name to array name to array; no objects among them.
+        tables: Table name to table.
+    """
+
+    header: dict[str, Any]
+    arrays: dict[str, dict[str, npt.NDArray[Any]]]
+    tables: dict[str, pd.DataFrame]
+
+
+def write_artifact(folder: Path, artifact: Artifact) -> None:
+    """Write an artifact in one move.
+
+    Args:
+        folder: Where to; must not exist, or be empty.
+        artifact: What to write. The same artifact gives the same bytes.
+
+    Raises:
+        ConfigError: The folder holds something already.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} holds something already; name a folder that does not exist yet or is empty")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for group, arrays in artifact.arrays.items():
+            np.savez_compressed(partial / f"{group}.npz", allow_pickle=False, **arrays)
+        for name, table in artifact.tables.items():
+            table.to_parquet(partial / f"{name}.parquet", index=False)
+        header = {"format": FORMAT, **artifact.header, "sha256": _hashes(partial)}
+        (partial / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # mkdtemp made it private; an artifact is read by servers that may run as somebody else.
+        partial.chmod(0o755)
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """Read what :func:`write_artifact` wrote.
+
+    Raises:
+        DataError: No artifact is there, a file is missing or changed, or the format is another version's.
+    """
+    header = _header(folder)
+    for name, expected in header["sha256"].items():
+        _check_hash(folder, name, expected)
+    arrays, tables = {}, {}
+    for name in header["sha256"]:
+        path = folder / name
+        try:
+            if path.suffix == ".npz":
+                with np.load(path, allow_pickle=False) as stored:
+                    arrays[path.stem] = {key: stored[key] for key in stored.files}
+            elif path.suffix == ".parquet":
+                tables[path.stem] = pd.read_parquet(path)
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
+    return Artifact(header, arrays, tables)
+
+
+def load_wrapper(folder: str | Path) -> ModelWrapper:
+    """Load whatever model a folder holds, by its name in the registry.
+
+    Args:
+        folder: What ``save`` wrote. For addresses in MLflow see ``ModelWrapper.load``.
+
+    Raises:
+        DataError: The artifact is missing, damaged, or of a format this version does not read.
+        UnknownName: It holds a model that no registry knows.
+        ConfigError: It holds hyperparameters that the model does not know.
+    """
+    artifact = read_artifact(Path(folder))
+    return model(artifact.header["model"]).from_artifact(artifact)
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"no {HEADER} in it; must be a folder that a model was saved to", file=str(folder)) from None
+    except (NotADirectoryError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"is no model header ({error}); train the model again", file=str(path)) from error
+    version = header.get("format") if isinstance(header, dict) else None
+    if version != FORMAT:
+        raise DataError(f"format == {version!r}, this version reads {FORMAT}; train the model again", file=str(path))
+    expected = {"model": str, "config": dict, "sha256": dict}
+    for name, kind in expected.items():
+        if not isinstance(header.get(name), kind):
+            problem = f"{name} == {header.get(name)!r}, must be a {kind.__name__}; train the model again"
+            raise DataError(problem, file=str(path))
+    return header
+
+
+def _check_hash(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        raise DataError(f"lacks {name!r}, which {HEADER} names; train the model again", file=str(folder))
+    if _sha256(path) != expected:
+        raise DataError(f"is damaged: its hash is not the one in {HEADER}; train the model again", file=str(path))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

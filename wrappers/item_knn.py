@@ -1,0 +1,85 @@
+"""Item-based nearest neighbours: people who rated this also rated that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy import sparse
+
+from wrappers.base import ModelConfig
+from wrappers.blocks import row_blocks
+from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.top_k import top_k
+
+
+class ItemKNNConfig(ModelConfig):
+    """Hyperparameters of item-kNN. Defaults chosen on a validation split of ml-latest-small's training part."""
+
+    neighbours: int = Field(20, ge=1)
+    """Similar items kept for each item."""
+    shrinkage: float = Field(200.0, ge=0)
+    """Added to the cosine's denominator, so that two items rated together by a handful of people are not taken
+    for twins."""
+
+
+class ItemKNN(RecommenderWrapper):
+    """Nearest neighbours among items: recommends what people rated who rated the same things.
+
+    Cosine similarity over the users who rated both, shrunk (Deshpande & Karypis 2004; Koren 2010):
+
+        sim(i, j) = n_ij / (sqrt(n_i n_j) + shrinkage)
+        score(u, j) = sum of sim(i, j) over the items i that u rated and that are among j's neighbours
+
+    with n_i the number of users of item i, n_ij of both. An item none of whose neighbours the user rated cannot be
+    scored.
+    """
+
+    name = "item_knn"
+    Config = ItemKNNConfig
+
+    _similarity: sparse.csr_array[Any, Any]
+
+    def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
+        n_items = history.shape[1]
+        by_item = history.T.tocsr()
+        norm = np.sqrt(self.known.popularity)
+        rows, columns, values = [], [], []
+        for start, stop in row_blocks(n_items, n_items):
+            similarity = (by_item[start:stop] @ history).toarray()
+            similarity /= norm[start:stop, np.newaxis] * norm + np.float32(self.config.shrinkage)
+            similarity[np.arange(stop - start), np.arange(start, stop)] = 0.0
+            neighbour, strength = top_k(similarity, min(self.config.neighbours, n_items))
+            # Items nobody rated together are no neighbours, however few neighbours there are.
+            row, place = np.nonzero(strength)
+            rows.append(row + start)
+            columns.append(neighbour[row, place])
+            values.append(strength[row, place])
+        target, source, strength = map(np.concatenate, (rows, columns, values))
+        # Stored from rated item to scored item, so that scoring is one sparse product.
+        self._similarity = sparse.csr_array((strength, (source, target)), shape=(n_items, n_items))
+
+    def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(n, n_items) float32 sums of similarities. See :meth:`RecommenderWrapper.score`."""
+        product = self.known.history[user_index] @ self._similarity
+        scores = np.full(product.shape, np.nan, np.float32)
+        scores[np.repeat(np.arange(len(user_index)), np.diff(product.indptr)), product.indices] = product.data
+        return scores
+
+    def state(self) -> Arrays:
+        """The similarity matrix in CSR parts."""
+        return {
+            "indptr": self._similarity.indptr.astype(np.int64),
+            "indices": self._similarity.indices.astype(np.int32),
+            "data": self._similarity.data,
+        }
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back the similarity matrix."""
+        n_items = len(self.known.items)
+        parts = (state["data"], state["indices"], state["indptr"])
+        self._similarity = sparse.csr_array(parts, shape=(n_items, n_items))
+        self._similarity.check_format(full_check=True)

@@ -1,0 +1,250 @@
+"""The base of every recommender: lists, the seen filter, exclusions and cold users live here, once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from core.errors import ConfigError, DataError
+from core.ids import UNKNOWN
+from core.interactions import Interactions
+from core.protocols import DataLoader
+from wrappers.artifact import Artifact, write_artifact
+from wrappers.base import EvaluationConfig, ModelConfig, ModelWrapper
+from wrappers.blocks import row_blocks
+from wrappers.offline import OfflineEvaluation, evaluate_recommender
+from wrappers.requests import Id, parse_requests
+from wrappers.top_k import stored, top_k
+from wrappers.training_data import TrainingData
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Recommendations(NamedTuple):
+    """Lists for n users.
+
+    Attributes:
+        item_index: (n, k) int64, best first, -1 where a list is shorter.
+        scores: (n, k) float32 of those items, NaN where a list is shorter. A cold user's score is the number of
+            training users of the item.
+        cold: (n,) bool, True where the model had nothing to go by and popularity order was given.
+    """
+
+    item_index: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    cold: npt.NDArray[np.bool_]
+
+
+class RecommenderWrapper(ModelWrapper):
+    """Recommends items to users. Subclasses write ``_fit``, ``score``, ``state`` and ``restore``.
+
+    What holds for every recommender:
+
+    * Only items with a training rating are recommended; items rated in training are left out by default.
+    * An item whose score is NaN is never recommended, so a list may be shorter than k, or empty.
+    * Equal scores rank by ``item_index``: the same request gets the same list.
+    * A cold user (unknown, without history, or with no item the model can score) gets the training data's
+      popularity order and is marked cold.
+    """
+
+    personalised: ClassVar[bool] = True
+    """Whether lists depend on the user beyond what is left out of them."""
+
+    known: TrainingData
+
+    @abstractmethod
+    def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
+        """Learn from (n_users, n_items) float32, 1 where a training rating exists."""
+
+    @abstractmethod
+    def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Score every item for known users.
+
+        Args:
+            user_index: (n,) int64, each 0 … n_users - 1; may repeat.
+
+        Returns:
+            (n, n_items) float32 that the caller may change; higher is better, NaN = cannot score.
+        """
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """What was learned, besides the training data that the base stores."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back what ``state`` returned; ``known`` is set already.
+
+        Raises:
+            KeyError: An array is missing.
+            ValueError: An array has the wrong shape.
+        """
+
+    def train(self, data_loader: DataLoader, config: Mapping[str, Any] | ModelConfig | None = None) -> Self:
+        """Learn from ``data_loader.train()``; every rating counts as a positive. See :meth:`ModelWrapper.train`."""
+        if config is not None:
+            self.config = self.Config.parse(config, of=self.name)
+        return self.fit(data_loader.train())
+
+    def fit(self, interactions: Interactions) -> Self:
+        """Learn from ratings at hand; every one counts as a positive, whatever its value.
+
+        Raises:
+            DataError: There is no rating.
+            ConfigError: A hyperparameter does not fit the data.
+        """
+        return self.fit_known(TrainingData.of(interactions))
+
+    def fit_known(self, known: TrainingData) -> Self:
+        """Learn from ratings that are indexed already."""
+        self.known = known
+        self._fit(known.history)
+        return self
+
+    def recommend(
+        self,
+        user_ids: Sequence[Any] | npt.NDArray[Any],
+        k: int = 10,
+        *,
+        exclude: Sequence[Iterable[Any]] | None = None,
+        filter_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items for each user.
+
+        Args:
+            user_ids: (n,) external ids; unknown ones are cold; empty gives empty arrays.
+            k: Length of a list, at least 1; lists end earlier where nothing is left.
+            exclude: Item ids not to recommend, one collection per user; unknown ones are ignored.
+            filter_seen: Leave out what the user rated in training.
+
+        Raises:
+            ConfigError: k < 1, or exclude has not one entry per user.
+        """
+        if k < 1:
+            raise ConfigError(f"k == {k}, must be >= 1")
+        user_index = self.known.users.index_of(user_ids)
+        n_users, n_items = len(user_index), len(self.known.items)
+        row, column = self._excluded(exclude, n_users)
+        parts = []
+        for start, stop in row_blocks(n_users, n_items):
+            scores, cold = self._scores_or_popularity(user_index[start:stop])
+            if filter_seen:
+                self._hide_seen(scores, user_index[start:stop])
+            here = slice(*np.searchsorted(row, [start, stop]))
+            scores[row[here] - start, column[here]] = np.nan
+            parts.append(Recommendations(*top_k(scores, k), cold))
+        if not parts:
+            return Recommendations(np.empty((0, k), np.int64), np.empty((0, k), np.float32), np.empty(0, np.bool_))
+        return parts[0] if len(parts) == 1 else Recommendations(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def predict(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Answer requests, in their order.
+
+        Args:
+            input_data: See :func:`wrappers.requests.parse_requests`.
+
+        Returns:
+            ``{"user_id", "items": [{"item_id", "title", "score"}], "cold"}`` each, best item first; ids keep the
+            type they have in the training data.
+
+        Raises:
+            BadInput: A request is not what it should be.
+        """
+        requests = parse_requests(input_data)
+        if not requests.user_ids:
+            return []
+        found = self.recommend(requests.user_ids, max(requests.ks), exclude=requests.exclude)
+        n_found = np.minimum(np.count_nonzero(found.item_index != UNKNOWN, axis=1), requests.ks).tolist()
+        return [
+            {"user_id": user_id, "items": self._items(index[:n], scores[:n]), "cold": cold}
+            for user_id, index, scores, cold, n in zip(
+                requests.user_ids, found.item_index, found.scores, found.cold.tolist(), n_found, strict=True
+            )
+        ]
+
+    def evaluate(
+        self, data_loader: DataLoader, config: Mapping[str, Any] | EvaluationConfig | None = None
+    ) -> OfflineEvaluation:
+        """Judge the lists on held-out ratings. See :func:`wrappers.offline.evaluate_recommender`."""
+        options = EvaluationConfig.parse(config, of="evaluation")
+        return evaluate_recommender(self, data_loader.test(), options)
+
+    def save(self, folder: Path) -> None:
+        """Write the trained model. See :meth:`ModelWrapper.save`."""
+        if not hasattr(self, "known"):
+            raise ConfigError(f"{self.name} is not trained; call train before save")
+        header = {
+            "model": self.name,
+            "config": self.config.model_dump(mode="json"),
+            "dimensions": {"n_users": len(self.known.users), "n_items": len(self.known.items)},
+            "id_types": {"user_id": _id_type(self.known.users.ids), "item_id": _id_type(self.known.items.ids)},
+        }
+        write_artifact(
+            folder,
+            Artifact(header, {"known": self.known.arrays(), "state": self.state()}, {"items": self.known.catalogue}),
+        )
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> Self:
+        """The trained model that an artifact holds. See :meth:`ModelWrapper.from_artifact`."""
+        model = cls(artifact.header["config"])
+        try:
+            model.known = TrainingData.from_arrays(artifact.arrays["known"], artifact.tables["items"])
+            model.restore(artifact.arrays["state"])
+        except (KeyError, ValueError) as error:
+            problem = f"the artifact of model {cls.name!r} does not fit together: {error}; train it again"
+            raise DataError(problem) from error
+        return model
+
+    def _items(self, index: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> list[dict[str, Id | float]]:
+        ids, titles = self.known.items.ids[index].tolist(), self.known.titles[index].tolist()
+        return [
+            {"item_id": item_id, "title": title, "score": score}
+            for item_id, title, score in zip(ids, titles, scores.tolist(), strict=True)
+        ]
+
+    def _scores_or_popularity(
+        self, user_index: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """(n, n_items) scores, popularity in the rows of cold users; (n,) bool which those are."""
+        indptr = self.known.history.indptr
+        warm = (user_index != UNKNOWN) & (indptr[user_index + 1] > indptr[user_index])
+        if warm.all():
+            scores = self.score(user_index)
+        else:
+            scores = np.full((len(user_index), len(self.known.items)), np.nan, np.float32)
+            if warm.any():
+                scores[warm] = self.score(user_index[warm])
+        cold = np.isnan(scores).all(axis=1)
+        scores[cold] = self.known.popularity
+        return scores, cold
+
+    def _hide_seen(self, scores: npt.NDArray[np.float32], user_index: npt.NDArray[np.int64]) -> None:
+        known = np.flatnonzero(user_index != UNKNOWN)
+        position, item = stored(self.known.history.indptr, self.known.history.indices, user_index[known])
+        scores[known[position], item] = np.nan
+
+    def _excluded(
+        self, exclude: Sequence[Iterable[Any]] | None, n_users: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows (ascending) and columns that must not be recommended."""
+        if exclude is None:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        if len(exclude) != n_users:
+            raise ConfigError(f"exclude has {len(exclude)} entries, must have one per user: {n_users}")
+        items = [list(given) for given in exclude]
+        column = self.known.items.index_of(list(chain.from_iterable(items)))
+        row = np.repeat(np.arange(n_users), list(map(len, items)))
+        return row[column != UNKNOWN], column[column != UNKNOWN]
+
+
+def _id_type(ids: npt.NDArray[Any]) -> str:
+    return "int64" if ids.dtype.kind == "i" else "str"

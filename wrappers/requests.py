@@ -1,0 +1,98 @@
+"""What a recommender is asked: requests as they come over HTTP or in a DataFrame, checked and columnar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from core.errors import BadInput
+
+DEFAULT_K = 10
+MAX_K = 1000
+FIELDS = ("user_id", "k", "exclude_items")
+
+Id = int | str
+
+
+class Requests(NamedTuple):
+    """Requests, one position each.
+
+    Attributes:
+        user_ids: Whom to recommend to.
+        ks: How many items each wants, 1 … ``MAX_K``.
+        exclude: Item ids that must not be recommended to each; unknown ones are ignored.
+    """
+
+    user_ids: list[Id]
+    ks: list[int]
+    exclude: list[list[Id]]
+
+
+def parse_requests(input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Requests:
+    """Check requests.
+
+    Args:
+        input_data: ``{"user_id": 17, "k": 10, "exclude_items": [1, 2]}`` each, or a DataFrame of those columns.
+            ``user_id`` must be there; ``k`` defaults to ``DEFAULT_K``; missing values count as not given.
+
+    Returns:
+        The requests in the order given; empty for empty input.
+
+    Raises:
+        BadInput: One line naming the request's position, the field, what was given and what is allowed.
+    """
+    rows: Any = input_data.to_dict("records") if isinstance(input_data, pd.DataFrame) else input_data
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Sequence):
+        raise BadInput(f"input == {_short(rows)}, must be a list of requests like {{'user_id': 17, 'k': 10}}")
+    user_ids, ks, exclude = [], [], []
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise BadInput(f"request {place} == {_short(row)}, must be an object like {{'user_id': 17, 'k': 10}}")
+        for field in row:
+            if field not in FIELDS:
+                raise BadInput(f"request {place}: unknown field {field!r}; known: {', '.join(FIELDS)}")
+        user_ids.append(_id(row.get("user_id"), f"request {place}: user_id"))
+        ks.append(_k(row.get("k"), place))
+        exclude.append(_exclude(row.get("exclude_items"), place))
+    return Requests(user_ids, ks, exclude)
+
+
+def _id(value: Any, what: str) -> Id:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, Integral) and not isinstance(value, bool | np.bool_):
+        return int(value)
+    raise BadInput(f"{what} == {_short(value)}, must be an integer or a text that is not empty")
+
+
+def _k(value: Any, place: int) -> int:
+    if _is_missing(value):
+        return DEFAULT_K
+    # A DataFrame with a missing k holds the others as floats.
+    whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
+    if not whole or isinstance(value, bool | np.bool_) or not 1 <= value <= MAX_K:
+        raise BadInput(f"request {place}: k == {_short(value)}, must be an integer 1 … {MAX_K}")
+    return int(value)
+
+
+def _exclude(value: Any, place: int) -> list[Id]:
+    if _is_missing(value):
+        return []
+    values = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(values, list | tuple):
+        raise BadInput(f"request {place}: exclude_items == {_short(value)}, must be a list of item ids")
+    return [_id(item, f"request {place}: exclude_items") for item in values]
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def _short(value: Any) -> str:
+    """A value as a message shows it: a request may hold megabytes."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

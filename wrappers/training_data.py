@@ -1,0 +1,98 @@
+"""What a recommender knows of its training data: the ids, who interacted with what, and the items' names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from core.errors import DataError
+from core.ids import UNKNOWN, IdIndex
+from core.interactions import Interactions, to_csr
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Fixed at training time; every row and column number of a model refers to it.
+
+    Attributes:
+        users: The users with a training rating; position is ``user_index``.
+        items: The items with a training rating; position is ``item_index``.
+        history: (n_users, n_items) float32, 1 where a training rating exists whatever its value.
+        catalogue: One row per item in ``item_index`` order: item_id, title (the id as text where none is known),
+            year (missing where unknown), genres (joined by ``|``, empty where unknown).
+    """
+
+    users: IdIndex
+    items: IdIndex
+    history: sparse.csr_array[Any, Any]
+    catalogue: pd.DataFrame
+
+    @classmethod
+    def of(cls, interactions: Interactions) -> TrainingData:
+        """Index the ratings.
+
+        Raises:
+            DataError: There is no rating.
+        """
+        if len(interactions) == 0:
+            raise DataError("no training ratings: a model needs at least one user with one rated item")
+        users, items = interactions.user_index(), interactions.item_index()
+        return cls(users, items, to_csr(interactions.ratings, users, items), _catalogue(interactions, items))
+
+    @cached_property
+    def popularity(self) -> npt.NDArray[np.float32]:
+        """(n_items,) float32 number of training users of each item."""
+        return np.bincount(self.history.indices, minlength=len(self.items)).astype(np.float32)
+
+    @cached_property
+    def titles(self) -> npt.NDArray[np.object_]:
+        """(n_items,) str."""
+        return self.catalogue["title"].to_numpy(object)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What an artifact stores besides the catalogue."""
+        return {
+            "user_id": self.users.ids,
+            "history_indptr": self.history.indptr.astype(np.int64),
+            "history_indices": self.history.indices.astype(np.int32),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: pd.DataFrame) -> TrainingData:
+        """What ``arrays`` and ``catalogue`` stored.
+
+        Raises:
+            KeyError: An array is missing.
+            ValueError: The arrays do not fit together.
+        """
+        users, items = IdIndex(arrays["user_id"]), IdIndex(catalogue["item_id"].to_numpy())
+        indices = arrays["history_indices"]
+        history = sparse.csr_array(
+            (np.ones(len(indices), np.float32), indices, arrays["history_indptr"]), shape=(len(users), len(items))
+        )
+        history.check_format(full_check=True)
+        return cls(users, items, history, catalogue)
+
+
+def _catalogue(interactions: Interactions, items: IdIndex) -> pd.DataFrame:
+    """(n_items) rows in ``item_index`` order, also for items that have no row in the item table."""
+    title = items.ids.astype(str).astype(object)
+    year = pd.array([pd.NA] * len(items), dtype="Int16")
+    genres = np.full(len(items), "", dtype=object)
+    position = items.index_of(interactions.items["item_id"].to_numpy())
+    known = position != UNKNOWN
+    title[position[known]] = interactions.items["title"].to_numpy(object)[known]
+    if "year" in interactions.items:
+        year[position[known]] = interactions.items["year"].astype("Int16").array[known]
+    position = items.index_of(interactions.genres["item_id"].to_numpy())
+    for place, genre in zip(position.tolist(), interactions.genres["genre"].tolist(), strict=True):
+        if place != UNKNOWN:
+            genres[place] = f"{genres[place]}|{genre}" if genres[place] else genre
+    return pd.DataFrame({"item_id": items.ids, "title": title, "year": year, "genres": genres})
