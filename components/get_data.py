@@ -21,10 +21,10 @@ def get_data(
     Args:
         source: Path or URI of the data; ignored by loaders that need none (synthetic).
         loader: Name in loaders/registry.py.
-        split: leave_last_n or temporal.
+        split: random_per_user, leave_last_n or temporal.
         split_n: Ratings held out per user (leave_last_n).
-        split_test_fraction: Share of ratings held out (temporal).
-        seed: Seed of synthetic data.
+        split_test_fraction: Share of ratings held out (random_per_user, temporal).
+        seed: Seed of synthetic data and of a random split.
         dataset: Folder of Parquet files: train, test, items, genres, tags, users, and provenance.json.
         description: Counts, density, long tail, cold users.
     """
@@ -33,7 +33,7 @@ def get_data(
     from loaders.prepared import write_prepared
     from loaders.registry import open_loader
 
-    rule = SplitRule(kind=split, n=split_n, test_fraction=split_test_fraction)
+    rule = SplitRule(kind=split, n=split_n, test_fraction=split_test_fraction, seed=seed)
     opened = open_loader(loader, source=source, split=rule, seed=seed)
     dataset.metadata.update(write_prepared(opened, dataset.path))
     with open(description.path, "w", encoding="utf-8") as page:

@@ -53,11 +53,11 @@ class Settings(BaseSettings):
     runs_dir: Path = Path("runs")
     """Each demo run gets a folder of its own in here."""
 
-    split: Literal["leave_last_n", "temporal"] = "leave_last_n"
+    split: Literal["random_per_user", "leave_last_n", "temporal"] = "random_per_user"
     split_n: int = Field(10, ge=1)
     """leave_last_n: ratings held out per user."""
     split_test_fraction: float = Field(0.2, gt=0, lt=1)
-    """temporal: share of all ratings, the latest, that is held out."""
+    """random_per_user: share of each user's ratings held out; temporal: of all ratings, the latest."""
 
     k: int = Field(10, ge=1, le=1000)
     """Length of a recommended list."""

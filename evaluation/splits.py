@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-SplitKind = Literal["leave_last_n", "temporal"]
+SplitKind = Literal["random_per_user", "leave_last_n", "temporal"]
 
 
 class Split(NamedTuple):
@@ -24,6 +24,39 @@ class Split(NamedTuple):
 
     train: npt.NDArray[np.int64]
     test: npt.NDArray[np.int64]
+
+
+def random_per_user(user: npt.ArrayLike, test_fraction: float, seed: int) -> Split:
+    """Hold out a random share of each user's rows.
+
+    Asks whether a model knows a taste, not whether it foresees how tastes change: train and test are of the same
+    time. A user's held-out rows are rounded down, so that everybody keeps a past.
+
+    Args:
+        user: (n_rows,) user ids of any sortable type.
+        test_fraction: Share of each user's rows, 0 < test_fraction < 1.
+        seed: The same seed and rows give the same split.
+
+    Returns:
+        Every row once, in train or in test; both empty for no rows.
+
+    Raises:
+        ValueError: ``test_fraction`` is out of range.
+
+    >>> [part.tolist() for part in random_per_user(["a", "b", "a", "a", "b"], test_fraction=0.5, seed=1)]
+    [[0, 1, 3], [2, 4]]
+    """
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction == {test_fraction}, must be > 0 and < 1")
+    ids = np.asarray(user)
+    code, _ = _rows(ids, np.zeros(ids.shape))
+    order = np.lexsort((np.random.default_rng(seed).random(len(code)), code))
+    rows_of = np.bincount(code)
+    begin = np.cumsum(rows_of) - rows_of
+    sorted_code = code[order]
+    held_out = np.zeros(len(code), dtype=bool)
+    held_out[order] = np.arange(len(code)) - begin[sorted_code] < np.floor(test_fraction * rows_of[sorted_code])
+    return _split(held_out)
 
 
 def leave_last_n(user: npt.ArrayLike, timestamp: npt.ArrayLike, n: int) -> Split:
@@ -96,7 +129,8 @@ def leaks(split: Split, user: npt.ArrayLike, timestamp: npt.ArrayLike, kind: Spl
         split: Positions into the rows below.
         user: (n_rows,) user ids.
         timestamp: (n_rows,) times.
-        kind: ``leave_last_n``: no user may have a training row later than one of her test rows (equal times pass).
+        kind: ``random_per_user``: no row may be in both, and every user of test must have a past in train.
+            ``leave_last_n``: no user may have a training row later than one of her test rows (equal times pass).
             ``temporal``: every training row must be strictly earlier than every test row.
 
     Returns:
@@ -111,9 +145,17 @@ def leaks(split: Split, user: npt.ArrayLike, timestamp: npt.ArrayLike, kind: Spl
     if len(shared):
         found.append(f"{len(shared)} rows are in train and in test, e.g. row {shared[0]}")
     if len(split.train) and len(split.test):
-        check = _user_leak if kind == "leave_last_n" else _global_leak
+        check = {"random_per_user": _no_past, "leave_last_n": _user_leak, "temporal": _global_leak}[kind]
         found += check(split, code, time, np.asarray(user))
     return tuple(found)
+
+
+def _no_past(split: Split, code: npt.NDArray[np.int64], time: npt.NDArray[Any], user: npt.NDArray[Any]) -> list[str]:
+    without = np.setdiff1d(code[split.test], code[split.train])
+    if not len(without):
+        return []
+    example = user[np.argmax(code == without[0])]
+    return [f"{len(without)} users have test rows but no training row, e.g. user {example}"]
 
 
 def _user_leak(split: Split, code: npt.NDArray[np.int64], time: npt.NDArray[Any], user: npt.NDArray[Any]) -> list[str]:

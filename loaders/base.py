@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self, get_args, runtime_checkable
+from typing import Any, Protocol, Self, get_args, runtime_checkable
 
+import numpy.typing as npt
 import pandas as pd
 
 from core.errors import ConfigError, DataError
 from core.interactions import Interactions
 from core.protocols import DataLoader, Provenance
-from evaluation.splits import Split, SplitKind, leaks, leave_last_n, temporal
+from evaluation.splits import Split, SplitKind, leaks, leave_last_n, random_per_user, temporal
 from loaders.fingerprint import ratings_sha256
 
 
@@ -21,10 +22,11 @@ class SplitRule:
     """How ratings are divided into train and test.
 
     Attributes:
-        kind: ``leave_last_n`` holds out each user's latest ``n`` ratings; ``temporal`` the latest
-            ``test_fraction`` of all ratings.
+        kind: ``random_per_user`` holds out a random ``test_fraction`` of each user's ratings; ``leave_last_n`` each
+            user's latest ``n``; ``temporal`` the latest ``test_fraction`` of all.
         n: Ratings held out per user, >= 1 (leave_last_n).
-        test_fraction: Share held out, > 0 and < 1 (temporal).
+        test_fraction: Share held out, > 0 and < 1 (random_per_user, temporal).
+        seed: Of the random choice, >= 0 (random_per_user).
 
     Raises:
         ConfigError: A value is not allowed.
@@ -33,6 +35,7 @@ class SplitRule:
     kind: SplitKind = "leave_last_n"
     n: int = 10
     test_fraction: float = 0.2
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(SplitKind):
@@ -41,10 +44,14 @@ class SplitRule:
             raise ConfigError(f"split.n == {self.n}, must be >= 1 rating held out per user")
         if not 0 < self.test_fraction < 1:
             raise ConfigError(f"split.test_fraction == {self.test_fraction}, must be > 0 and < 1")
+        if self.seed < 0:
+            raise ConfigError(f"split.seed == {self.seed}, must be >= 0")
 
     def __str__(self) -> str:
         if self.kind == "leave_last_n":
             return f"leave_last_n(n={self.n})"
+        if self.kind == "random_per_user":
+            return f"random_per_user(test_fraction={self.test_fraction}, seed={self.seed})"
         return f"temporal(test_fraction={self.test_fraction})"
 
     def apply(self, ratings: pd.DataFrame) -> Split:
@@ -57,7 +64,7 @@ class SplitRule:
             DataError: Nothing is left to learn from or to judge by.
         """
         user, time = ratings["user_id"].to_numpy(), ratings["timestamp"].to_numpy()
-        split = leave_last_n(user, time, self.n) if self.kind == "leave_last_n" else temporal(time, self.test_fraction)
+        split = self._divide(user, time)
         for part, rows in (("train", split.train), ("test", split.test)):
             if len(rows) == 0:
                 raise DataError(
@@ -68,7 +75,18 @@ class SplitRule:
             raise DataError(f"split {self} leaks: {'; '.join(found)}")
         return split
 
+    def _divide(self, user: npt.NDArray[Any], time: npt.NDArray[Any]) -> Split:
+        if self.kind == "random_per_user":
+            return random_per_user(user, self.test_fraction, self.seed)
+        if self.kind == "leave_last_n":
+            return leave_last_n(user, time, self.n)
+        return temporal(time, self.test_fraction)
+
     def _why_empty(self) -> str:
+        if self.kind == "random_per_user":
+            return (
+                f"it needs users with at least {1 / self.test_fraction:.0f} ratings: give a larger share or more data"
+            )
         if self.kind == "leave_last_n":
             return f"it needs users with more than {self.n} ratings: give a smaller n or more data"
         return "it needs ratings at more than one time: use leave_last_n"

@@ -26,7 +26,7 @@ def training(
     configs: dict = {},  # noqa: B006
     pair: str = "",
     plant: str = "none",
-    split: str = "leave_last_n",
+    split: str = "random_per_user",
     split_n: int = 10,
     split_test_fraction: float = 0.2,
     k: int = 10,

@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as Path
+from starlette.routing import Route as HttpRoute
 
 from core.errors import EventLogError, Failure, ServerError
 from events.records import Exposure
@@ -65,13 +65,13 @@ class Policy:
         """The ASGI application."""
         return Starlette(
             routes=[
-                Path("/choose", self.choose, methods=["GET"]),
-                Path("/update", self.update, methods=["POST"]),
-                Path("/routes", self.routes, methods=["GET"]),
-                Path("/routes/refresh", self.refresh, methods=["POST"]),
-                Path("/healthz", self.healthz, methods=["GET"]),
-                Path("/readyz", self.readyz, methods=["GET"]),
-                Path("/metrics", self.metrics, methods=["GET"]),
+                HttpRoute("/choose", self.choose, methods=["GET"]),
+                HttpRoute("/update", self.update, methods=["POST"]),
+                HttpRoute("/routes", self.routes, methods=["GET"]),
+                HttpRoute("/routes/refresh", self.refresh, methods=["POST"]),
+                HttpRoute("/healthz", self.healthz, methods=["GET"]),
+                HttpRoute("/readyz", self.readyz, methods=["GET"]),
+                HttpRoute("/metrics", self.metrics, methods=["GET"]),
             ],
             exception_handlers=ERROR_ANSWERS,
             lifespan=self._lifespan,
@@ -111,10 +111,10 @@ class Policy:
         """The route in force."""
         return Json(vars(self._routing.active.route))
 
-    async def refresh(self, _request: Request) -> Response:
+    async def refresh(self, request: Request) -> Response:
         """Obey the routing row as it is now; answers with the route then in force."""
         await self._refresh()
-        return await self.routes(_request)
+        return await self.routes(request)
 
     async def healthz(self, _request: Request) -> Response:
         """The process lives."""
@@ -185,14 +185,19 @@ class Policy:
             self._metrics.route_percent.set(self._routing.active.route.percent)
 
     async def _poll(self) -> None:
-        """Heal what a missed refresh or a failed disk left behind."""
+        """Heal what a missed refresh or a failed disk left behind; a lasting trouble is logged once."""
+        said = ""
         while True:
+            trouble = ""
             try:
                 await self._refresh()
                 if self._store.failure:
                     await asyncio.wrap_future(self._store.probe())
             except Failure as error:
-                _log.warning("%s", error)
+                trouble = str(error)
+            if trouble and trouble != said:
+                _log.warning("%s", trouble)
+            said = trouble
             await asyncio.sleep(POLL_S)
 
     @asynccontextmanager

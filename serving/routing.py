@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,8 +12,6 @@ from core.errors import BadInput, ConfigError, RolloutError, ServerError
 from events.rollouts import Route, current_route
 from experiments.assignment import RolloutVariant, bucket, propensity, rollout_variant
 from experiments.spec import parse_spec
-
-_log = logging.getLogger(__name__)
 
 
 class Contestant(NamedTuple):
@@ -95,7 +92,6 @@ class Routing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._active: ActiveRoute | None = None
-        self._bad_revision = 0
 
     @property
     def active(self) -> ActiveRoute:
@@ -109,7 +105,7 @@ class Routing:
         return self._active
 
     async def refresh(self) -> None:
-        """Read the routing row again; a row that cannot be used is logged and the former route stays.
+        """Read the routing row again.
 
         Raises:
             EventLogError: The database cannot be read; the former route stays.
@@ -123,7 +119,4 @@ class Routing:
         try:
             self._active = ActiveRoute(route)
         except ConfigError as error:
-            if route.revision != self._bad_revision:
-                self._bad_revision = route.revision
-                _log.error("route revision %d is not used: %s", route.revision, error)
             raise RolloutError(f"route revision {route.revision} is not used: {error}") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.progress import report
 from core.protocols import DataLoader
 from tracking.client import Tracker, connect
 from tracking.models import model_folder
@@ -18,6 +19,7 @@ from wrappers.base import EvaluationConfig
 from wrappers.contestants import Contestant, as_recommender, reigning_champion, trained_contestants
 from wrappers.judgement import Evaluated, facts, judge
 from wrappers.leaderboard import Leaderboard
+from wrappers.offline import metric_name
 from wrappers.planting import plant_challenger
 from wrappers.pyfunc import log_wrapper
 from wrappers.registry import model
@@ -96,6 +98,7 @@ def train_and_log(
         seconds = time.perf_counter() - began
         log_metrics(tracker, run_id, {"train.seconds": seconds, **{f"train.{k}": v for k, v in figures.items()}})
         log_wrapper(tracker, run_id, recommender)
+    report("train", 1, 1, f"{name}: {known.history.nnz:,} ratings learned in {seconds:.1f} s")
     return run_id
 
 
@@ -129,7 +132,10 @@ def evaluate_and_log(
     tracker = connect(tracking_uri, experiment=experiment)
     recommender = as_recommender(load_wrapper(model_folder(tracker, run_id)))
     with resumed_run(tracker, run_id):
-        return judge(tracker, run_id, recommender, loader, options)
+        evaluated = judge(tracker, run_id, recommender, loader, options)
+    ndcg, n_users = evaluated.means[metric_name("ndcg", k)], evaluated.evaluation.n_users
+    report("evaluate", 1, 1, f"{recommender.name}: NDCG@{k} {ndcg:.4f} over {n_users:,} users")
+    return evaluated
 
 
 def register_candidates(
@@ -187,6 +193,7 @@ def register_candidates(
         log_text(tracker, registration_run, html, "leaderboard.html")
         log_text(tracker, registration_run, as_csv(board.rows()), "leaderboard.csv")
         log_text(tracker, registration_run, as_json(board.document()), "leaderboard.json")
+    report("register", 1, 1, selection.reason)
     return Registration(
         champion=versions[selection.champion.run_id],
         challenger=None if selection.challenger is None else versions[selection.challenger.run_id],

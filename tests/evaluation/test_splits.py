@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evaluation.splits
-from evaluation.splits import Split, leaks, leave_last_n, temporal
+from evaluation.splits import Split, leaks, leave_last_n, random_per_user, temporal
 
 #: Few users and few times, so that ties and short histories abound.
 LOGS = st.lists(st.tuples(st.integers(-2, 5), st.integers(-3, 12)), max_size=60).map(
@@ -164,3 +164,40 @@ def test_swapping_one_pair_of_rows_over_the_cut_is_caught(log: npt.NDArray[np.in
             np.sort(np.append(split.test[split.test != held_out], earlier)),
         )
         assert leaks(leaky, user, time, "leave_last_n") != ()
+
+
+@given(st.lists(st.integers(0, 5), max_size=60), st.floats(0.05, 0.95), st.integers(0, 10))
+def test_random_per_user_holds_out_that_share_of_each_users_rows(user: list[int], fraction: float, seed: int) -> None:
+    rows = np.asarray(user, dtype=np.int64)
+    split = random_per_user(rows, fraction, seed)
+
+    assert np.array_equal(np.sort(np.concatenate(split)), np.arange(len(rows)))
+    for one in np.unique(rows):
+        assert np.count_nonzero(rows[split.test] == one) == np.floor(fraction * np.count_nonzero(rows == one))
+    assert leaks(split, rows, np.zeros(len(rows)), "random_per_user") == ()
+
+
+def test_random_per_user_is_decided_by_its_seed() -> None:
+    user = np.repeat(np.arange(20), 30)
+
+    assert np.array_equal(random_per_user(user, 0.2, 1).test, random_per_user(user, 0.2, 1).test)
+    assert not np.array_equal(random_per_user(user, 0.2, 1).test, random_per_user(user, 0.2, 2).test)
+
+
+def test_random_per_user_refuses_an_impossible_share() -> None:
+    with pytest.raises(ValueError, match=r"test_fraction == 1\.0"):
+        random_per_user([1], 1.0, 0)
+
+
+def test_a_user_without_a_past_is_a_leak_of_random_per_user() -> None:
+    split = Split(np.array([0, 1]), np.array([2]))
+
+    assert leaks(split, ["a", "a", "b"], [1, 2, 3], "random_per_user") == (
+        "1 users have test rows but no training row, e.g. user b",
+    )
+
+
+def test_a_row_on_both_sides_is_a_leak_of_random_per_user() -> None:
+    split = Split(np.array([0, 1]), np.array([1]))
+
+    assert leaks(split, ["a", "a"], [1, 2], "random_per_user") == ("1 rows are in train and in test, e.g. row 1",)

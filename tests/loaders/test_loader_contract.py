@@ -119,8 +119,9 @@ def test_an_unknown_loader_is_named_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"kind": "random"}, "split.kind == 'random', must be one of leave_last_n, temporal"),
+        ({"kind": "random"}, "split.kind == 'random', must be one of random_per_user, leave_last_n, temporal"),
         ({"n": 0}, "split.n == 0, must be >= 1"),
+        ({"seed": -1}, "split.seed == -1, must be >= 0"),
         ({"kind": "temporal", "test_fraction": 1.0}, "split.test_fraction == 1.0, must be > 0 and < 1"),
     ],
 )

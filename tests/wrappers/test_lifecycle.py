@@ -19,6 +19,7 @@ from tracking.runs import find_runs, read_arrays, read_run, read_text
 from wrappers import lifecycle, pyfunc
 from wrappers.artifact import load_wrapper
 from wrappers.base import ModelWrapper
+from wrappers.ease import Ease
 from wrappers.lifecycle import Registration, evaluate_and_log, register_candidates, train_and_log
 from wrappers.recommender import RecommenderWrapper
 from wrappers.shuffled import Shuffled
@@ -98,6 +99,24 @@ def test_a_trained_run_holds_the_model(tracker: Tracker, loader: MemoryLoader) -
     assert inputs == {"user_id": True, "k": False, "exclude_items": False}
     assert logged.metadata.get_model_info().saved_input_example_info is not None
     assert logged.metadata.flavors["python_function"]["loader_module"] == pyfunc.LOADER_MODULE
+
+
+def test_a_registered_model_loads_by_version_and_alias(judged_tracker: Tracker, register: Register) -> None:
+    register(TRIO, pair="popularity,ease")
+    assert ModelWrapper.load("models:/recommender/2").name == "item_knn"
+    assert Ease.load("models:/recommender@challenger").name == "ease"
+    with pytest.raises(ConfigError, match="holds the model 'popularity', not Ease"):
+        Ease.load("models:/recommender@champion")
+    with pytest.raises(TrackingError, match="has no alias 'PolicyA'"):
+        ModelWrapper.load("models:/recommender@PolicyA")
+    with pytest.raises(ConfigError, match="must be runs:/RUN_ID/model"):
+        ModelWrapper.load("runs:/")
+
+
+def test_an_address_in_mlflow_needs_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI"):
+        ModelWrapper.load("models:/recommender/1")
 
 
 def test_a_bad_hyperparameter_leaves_no_run(tracker: Tracker, loader: MemoryLoader) -> None:
