@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -52,7 +53,8 @@ def demo(
     from cli.audition import Audition
 
     settings = load_settings(data_source_path=data or None)
-    console = Console(stderr=json is not None and str(json) == "-")
+    # The stream of this moment: while a pipeline runs, standard output is the steps' log.
+    console = Console(file=sys.stderr if str(json) == "-" else sys.stdout)
     run = RunFolder.create(settings.runs_dir, f"{plant.value}-seed{seed}", datetime.now())
     audition = Audition(settings, run, seed=seed, plant=plant.value, models=_models(models, plant), console=console)
     result = audition.perform()

@@ -33,9 +33,9 @@ def main() -> None:
     try:
         app()
     except ScreentestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, StepError) and error.traceback and error.exit_code == 1:
+        if isinstance(error, StepError) and error.traceback:
             print(error.traceback, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json as json_format
+import sys
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,14 +55,13 @@ def resume(run_dir: RunDir) -> None:
     RolloutFolder(run.path).read_request()
     log_to_file(run.own_log)
     run.log.parent.mkdir(parents=True, exist_ok=True)
-    console = Console()
+    console = Console(file=sys.stdout)
     with StageBoard(console) as board, run.log.open("a", encoding="utf-8") as log:
         steps = StepLog(log, board)
-        steps.step = _STEP
-        board.started(_STEP)
+        steps.begin(_STEP)
         with contextlib.redirect_stdout(steps):
             resume_rollout(run.path)
-        board.finished(_STEP, "SUCCESS")
+        steps.end("SUCCESS")
     finish(run, _told(run), console)
 
 

@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from core.progress import Progress as StepProgress
 from pipelines.local_runner import StepWatcher
 
 #: Steps that have nothing to tell a person.
 _SILENT = {"importer"}
+_BETWEEN_LINES_S = 5.0
+
+
+@dataclass
+class _Running:
+    """A step on the board."""
+
+    step: str
+    began: float
+    bar: TaskID | None
+    text: str = ""
 
 
 class StageBoard(StepWatcher):
     """Shows each step while it runs, and keeps the seconds each kind of step took.
 
     Args:
-        console: Where to show it (standard error, so that ``--json -`` stays clean).
+        console: Where to show it.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._began = 0.0
-        self._task: int | None = None
-        self._last_line = 0.0
-        self._text = ""
+        self._running: dict[int, _Running] = {}
+        self._last_line = time.monotonic()
         self.seconds: dict[str, float] = defaultdict(float)
-        self._bar = Progress(
+        self._bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -42,40 +52,39 @@ class StageBoard(StepWatcher):
         )
 
     def __enter__(self) -> StageBoard:
-        self._bar.start()
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bars.stop()
 
-    def started(self, step: str) -> None:
+    def started(self, lane: int, step: str) -> None:
         """A step begins."""
-        self._began = time.monotonic()
-        self._last_line = self._began
-        self._text = ""
-        if step not in _SILENT:
-            self._task = self._bar.add_task(step, total=None, text="")
+        bar = None if step in _SILENT else self._bars.add_task(step, total=None, text="")
+        self._running[lane] = _Running(step, time.monotonic(), bar)
 
-    def progressed(self, step: str, progress: StepProgress) -> None:
-        """A step tells how far it is: the bar moves; in a pipe, a line every few seconds."""
-        self._text = progress.text
-        if self._task is not None:
-            self._bar.update(self._task, completed=progress.done, total=progress.total, text=progress.text)
+    def progressed(self, lane: int, progress: StepProgress) -> None:
+        """A step tells how far it is: its bar moves; in a pipe, a line every few seconds."""
+        running = self._running.get(lane)
+        if running is None:
+            return
+        running.text = progress.text
+        if running.bar is not None:
+            self._bars.update(running.bar, completed=progress.done, total=progress.total, text=escape(progress.text))
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line >= 5:
+        unfinished = progress.done < progress.total
+        if not self._console.is_terminal and unfinished and now - self._last_line >= _BETWEEN_LINES_S:
             self._last_line = now
-            self._console.print(
-                f"  {step}: {progress.done}/{progress.total} {progress.text}", highlight=False, soft_wrap=True
-            )
+            line = f"  {running.step}: {progress.done:,} of {progress.total:,} {progress.text}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def finished(self, step: str, status: str) -> None:
+    def finished(self, lane: int, step: str, status: str) -> None:
         """A step ended."""
-        took = time.monotonic() - self._began
+        running = self._running.pop(lane)
+        took = time.monotonic() - running.began
         self.seconds[step] += took
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
-        if step not in _SILENT:
+        if running.bar is not None:
+            self._bars.remove_task(running.bar)
             mark = "[green]✓[/green]" if status == "SUCCESS" else "[red]✗[/red]"
-            said = f" {escape(self._text)}" if self._text else ""
-            self._console.print(f"{mark} {step}{said} [dim]{took:.1f} s[/dim]", highlight=False, soft_wrap=True)
+            said = f"  {escape(running.text)}" if running.text else ""
+            self._console.print(f"{mark} {step} [dim]{took:.1f} s[/dim]{said}", highlight=False, soft_wrap=True)

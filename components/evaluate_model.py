@@ -12,6 +12,7 @@ def evaluate_model(
     relevant_rating: float,
     dataset: dsl.Input[dsl.Dataset],
     tracking_uri: str,
+    experiment: str,
     metrics: dsl.Output[dsl.Metrics],
     report: dsl.Output[dsl.HTML],
 ) -> str:
@@ -23,6 +24,7 @@ def evaluate_model(
         relevant_rating: A held-out rating of at least this is relevant.
         dataset: What get-data wrote.
         tracking_uri: MLflow's address.
+        experiment: MLflow experiment that the run is in.
         metrics: Receives the means over users.
         report: Receives tables and charts.
 
@@ -33,7 +35,12 @@ def evaluate_model(
     from wrappers.lifecycle import evaluate_and_log
 
     evaluated = evaluate_and_log(
-        run_id, PreparedDataLoader(dataset.path), k=k, relevant_rating=relevant_rating, tracking_uri=tracking_uri
+        run_id,
+        PreparedDataLoader(dataset.path),
+        k=k,
+        relevant_rating=relevant_rating,
+        tracking_uri=tracking_uri,
+        experiment=experiment,
     )
     for name, value in evaluated.means.items():
         metrics.log_metric(name, value)

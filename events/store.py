@@ -34,6 +34,7 @@ class _Heartbeat:
 
 _Entry: TypeAlias = Exposure | Outcome | _Heartbeat
 _Receipt: TypeAlias = OutcomeReceipt | None
+
 # Statements of the hot path are built once: building one costs more than running it.
 _INSERT_EXPOSURE = insert(EXPOSURES).on_conflict_do_nothing()
 _INSERT_OUTCOME = insert(OUTCOMES)

@@ -5,33 +5,50 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections import deque
+import threading
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
 from core import errors
-from core.errors import BadInput, ConfigError, ScreentestError, StepError
+from core.errors import ConfigError, ScreentestError, StepError
 from core.progress import Progress, parse
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STARTS = re.compile(r"Executing task '(?P<step>[^']+)'")
 _ENDS = re.compile(r"Task '(?P<step>[^']+)' finished with status (?P<status>\w+)")
 _TRACEBACK = "Traceback (most recent call last):"
+_CARETS = re.compile(r"\s*[\^~]+\s*")
+_OURS = re.compile(r"core\.errors\.(?P<kind>\w+): (?P<message>.*)")
 _KEPT_LINES = 400
+_KEPT_AFTER_MESSAGE = 12
 
 
 class StepWatcher:
-    """Told what the steps do while they run. Subclass and override what is of interest."""
+    """Told what the steps do while they run. Subclass and override what is of interest.
 
-    def started(self, step: str) -> None:
+    KFP runs two iterations of a loop at a time: ``lane`` tells their steps apart.
+    """
+
+    def started(self, lane: int, step: str) -> None:
         """A step's process starts."""
 
-    def progressed(self, step: str, progress: Progress) -> None:
-        """A step printed a progress line."""
+    def progressed(self, lane: int, progress: Progress) -> None:
+        """The lane's step printed a progress line."""
 
-    def finished(self, step: str, status: str) -> None:
+    def finished(self, lane: int, step: str, status: str) -> None:
         """A step ended with SUCCESS or FAILURE."""
+
+
+class _Lane:
+    """What one of KFP's threads has printed of the step it runs."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+        self.step = ""
+        self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
 
 class StepLog(io.TextIOBase):
@@ -45,49 +62,80 @@ class StepLog(io.TextIOBase):
     def __init__(self, file: TextIO, watcher: StepWatcher) -> None:
         self._file = file
         self._watcher = watcher
-        self._rest = ""
-        self.step = ""
-        self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._lanes: dict[int, _Lane] = defaultdict(_Lane)
+        self.failure: StepError | None = None
+        """Why the first step that failed did."""
 
     def write(self, text: str) -> int:
         """Take text as it comes; act on whole lines."""
-        *lines, self._rest = (self._rest + text).split("\n")
+        lane = self._lanes[threading.get_ident()]
+        *lines, lane.rest = (lane.rest + text).split("\n")
         for line in lines:
-            self._take(_ANSI.sub("", line))
+            self._take(lane, _ANSI.sub("", line))
         return len(text)
 
-    def _take(self, line: str) -> None:
+    def begin(self, step: str) -> None:
+        """A step starts in this thread."""
+        lane = self._lanes[threading.get_ident()]
+        lane.step = step
+        lane.lines.clear()
+        self._watcher.started(threading.get_ident(), step)
+
+    def end(self, status: str) -> None:
+        """The step of this thread ended with SUCCESS or FAILURE."""
+        lane = self._lanes[threading.get_ident()]
+        if lane.step:
+            if status != "SUCCESS" and self.failure is None:
+                self.failure = _failure(lane.step, list(lane.lines))
+            self._watcher.finished(threading.get_ident(), lane.step, status)
+            lane.step = ""
+
+    def _take(self, lane: _Lane, line: str) -> None:
         self._file.write(line + "\n")
         self._file.flush()
         if start := _STARTS.search(line):
-            self.step = start["step"]
-            self.lines.clear()
-            self._watcher.started(self.step)
+            self.begin(start["step"])
         elif end := _ENDS.search(line):
-            self._watcher.finished(end["step"], end["status"])
+            self.end(end["status"])
         elif progress := parse(line):
-            self._watcher.progressed(self.step, progress)
+            self._watcher.progressed(threading.get_ident(), progress)
         else:
-            self.lines.append(line.removeprefix("    "))
+            lane.lines.append(line)
 
-    def failure(self) -> StepError:
-        """What the step that ran last says of its own end."""
-        lines = list(self.lines)
-        heads = [number for number, line in enumerate(lines) if line.strip() == _TRACEBACK]
-        if not heads:
-            tail = next((line for line in reversed(lines) if line.strip()), "no output")
-            return StepError(self.step, f"its process ended without a traceback (killed?); its last line: {tail}")
-        frames = lines[heads[-1] :]
-        last = next((n for n, line in enumerate(frames[1:], 1) if line and not line.startswith(" ")), len(frames) - 1)
-        name, _, message = frames[last].partition(": ")
-        kind = getattr(errors, name.removeprefix("core.errors."), None) if name.startswith("core.errors.") else None
-        known = isinstance(kind, type) and issubclass(kind, ScreentestError)
-        return StepError(
-            self.step,
-            message if known else frames[last],
-            "\n".join(frames[: last + 1]),
-            exit_code=2 if known and issubclass(kind, BadInput) else 1,
-        )
+
+def _failure(step: str, lines: list[str]) -> StepError:
+    """What a failed step says of its own end."""
+    heads = [number for number, line in enumerate(lines) if line.strip() == _TRACEBACK]
+    if not heads:
+        tail = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+        return StepError(step, f"its process ended without a traceback (killed?); its last line: {tail}")
+    lines = lines[heads[-1] :]
+    last = _exception_line(lines)
+    message = lines[last].strip()
+    ours = _OURS.match(message)
+    kind = getattr(errors, ours["kind"], None) if ours else None
+    if ours and isinstance(kind, type) and issubclass(kind, ScreentestError):
+        # Written for the reader, with the lines that belong to it: the end of a server's log, say.
+        after = list(takewhile(str.strip, lines[last + 1 : last + 1 + _KEPT_AFTER_MESSAGE]))
+        cause = "\n".join([ours["message"], *after])
+        return StepError(step, cause, exit_code=kind.exit_code)
+    return StepError(step, message, "\n".join(lines[: last + 1]))
+
+
+def _exception_line(lines: list[str]) -> int:
+    """Position of the line that names the exception, below a traceback's head and frames.
+
+    Indentation tells nothing here: KFP changes it while several steps print.
+    """
+    place = 1
+    while place < len(lines) - 1 and lines[place].strip().startswith(('File "', "[Previous line repeated")):
+        is_frame = lines[place].strip().startswith("File")
+        place += 1
+        if is_frame and not lines[place].strip().startswith('File "'):
+            place += 1
+        if place < len(lines) - 1 and _CARETS.fullmatch(lines[place]):
+            place += 1
+    return min(place, len(lines) - 1)
 
 
 def run_pipeline(
@@ -133,5 +181,5 @@ def run_pipeline(
                 task = pipeline(**arguments)
         except RuntimeError as error:
             # KFP's own message names the task but no cause; the cause is in what the step printed.
-            raise stream.failure() from error
+            raise stream.failure or StepError(compiled.stem, str(error)) from error
     return dict(task.outputs)

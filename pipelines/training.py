@@ -53,6 +53,7 @@ def training(
             relevant_rating=relevant_rating,
             dataset=dataset,
             tracking_uri=tracking_uri,
+            experiment=experiment,
         )
     registered = register_model(
         run_ids=dsl.Collected(evaluated.outputs["Output"]),

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +24,7 @@ from events.aggregate import RecordedSession, count_exposures, sessions_recorded
 from events.database import open_database
 from events.rollouts import RolloutRecord, load_rollout
 from experiments.click_fit import fit_click_model
-from experiments.click_model import ClickConfig, ClickModel
+from experiments.click_model import ClickConfig
 from experiments.figures import interval, points
 from experiments.report import ReportContext, rollout_html
 from experiments.result import DecisionKind, LookResult, RolloutResult
@@ -103,11 +105,13 @@ def run_rollout(request: RolloutRequest) -> FinishedRollout:
     if request.spec.unit not in (UNIT, "user_id"):
         raise ConfigError(f"spec.unit == {request.spec.unit!r}: simulated users have {UNIT!r} and 'user_id' only")
     deployer_named(request.deployer)
+    tracker = connect(request.tracking_uri, experiment=request.experiment)
+    request = request.model_copy(update={"tracking_uri": tracker.uri})
     request.run_dir.mkdir(parents=True, exist_ok=True)
-    folder = RolloutFolder(request.run_dir.resolve())
+    folder = RolloutFolder(request.run_dir)
     folder.write_request(request)
     try:
-        return _run(request, folder, load_settings())
+        return _run(request, folder, tracker, load_settings())
     except (ServerError, TrackingError, EventLogError) as error:
         first, newline, rest = str(error).partition("\n")
         hint = f"{first}; when that is mended: screentest rollout resume {folder.path}"
@@ -123,27 +127,27 @@ def resume_rollout(run_dir: Path) -> FinishedRollout:
     return run_rollout(RolloutFolder(run_dir.resolve()).read_request())
 
 
-def _run(request: RolloutRequest, folder: RolloutFolder, settings: Settings) -> FinishedRollout:
+def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, settings: Settings) -> FinishedRollout:
     began = time.monotonic()
-    tracker = connect(request.tracking_uri, experiment=request.experiment)
     with ExitStack() as stack:
         engine = open_database(folder.events_url)
         stack.callback(engine.dispose)
-        if begin_rollout(engine, request.spec).state != "done":
-            with _servers(request, folder, settings) as (deployer, policy):
-                aliases = MlflowAliases(tracker, request.model_name)
-                controller = RolloutController(
-                    engine, request.spec.name, deployer=deployer, policy=policy, aliases=aliases
-                )
-                world = _world(request, settings)
-                policy.wait_alive(settings.server_start_timeout_s)
-                traffic = Traffic(
-                    policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant]
-                )
-                with traffic:
-                    _drive_to_the_end(engine, request, controller, traffic, _whoever_died(deployer, policy))
-        seconds = {"rollout": time.monotonic() - began}
-        return _conclude(request, folder, engine, tracker, seconds)
+        record = begin_rollout(engine, request.spec)
+        if record.state != "done":
+            deployer, policy = stack.enter_context(_servers(request, folder, settings))
+            if record.state in ("pending", "running", "promoting"):
+                # The controller would do it later: so the servers start while the simulated users are made.
+                deployer.apply(record.champion_uri, record.challenger_uri)
+            traffic = stack.enter_context(_traffic(request, policy, settings))
+            controller = RolloutController(
+                engine,
+                record.experiment,
+                deployer=deployer,
+                policy=policy,
+                aliases=MlflowAliases(tracker, request.model_name),
+            )
+            _drive_to_the_end(engine, request.spec, controller, traffic, _whoever_died(deployer, policy))
+        return _conclude(request, folder, engine, tracker, {"rollout": time.monotonic() - began})
 
 
 @contextmanager
@@ -166,16 +170,19 @@ def _servers(
         yield deployer, policy
 
 
-def _world(request: RolloutRequest, settings: Settings) -> ClickModel:
-    report("traffic", 0, request.spec.total_sessions, "simulated users")
+def _traffic(request: RolloutRequest, policy: PolicyProcess, settings: Settings) -> Traffic:
+    """The simulated users, before a policy server that answers."""
+    report("traffic", 0, _sessions_planned(request.spec), "simulated users")
     data = PreparedDataLoader(request.dataset)
     config = ClickConfig(n_visitors=request.n_visitors, k=settings.k)
-    return fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
+    world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
+    policy.wait_alive(settings.server_start_timeout_s)
+    return Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant])
 
 
 def _drive_to_the_end(
     engine: Engine,
-    request: RolloutRequest,
+    spec: ExperimentSpec,
     controller: RolloutController,
     traffic: Traffic,
     raise_if_dead: Callable[[], None],
@@ -185,22 +192,15 @@ def _drive_to_the_end(
     A look is taken only after its sessions have been driven here: what an earlier, killed process left of them has its
     lists already, and its clicks are sent again, since some may be missing.
     """
-    spec = request.spec
     left_over: dict[str, RecordedSession] = sessions_recorded(engine, spec.name)
     complete = sessions_looked_at(spec, looks_taken(engine, spec.name))
     try:
         while not (reconciled := controller.reconcile(complete)).done:
-            if reconciled.waiting_for is not None:
-                wanted = reconciled.waiting_for
+            wanted = reconciled.waiting_for
+            if wanted is not None:
                 text = _progress_text(spec, reconciled.record, looks_taken(engine, spec.name))
-                traffic.drive(
-                    wanted.start,
-                    wanted.stop,
-                    recorded=left_over,
-                    progress=lambda done, wanted=wanted, text=text: report(  # type: ignore[misc]
-                        "traffic", wanted.start + done, spec.total_sessions + spec.rollout.watch_sessions, text
-                    ),
-                )
+                told = partial(_tell, wanted.start, _sessions_planned(spec), text)
+                traffic.drive(wanted.start, wanted.stop, recorded=left_over, progress=told)
                 left_over = {}
                 _wait_for_commit(engine, spec, wanted.stop)
                 complete = wanted.stop
@@ -208,6 +208,14 @@ def _drive_to_the_end(
         # The traffic sees only that nobody answers; which server died, and of what, its process tells.
         raise_if_dead()
         raise
+
+
+def _tell(start: int, planned: int, text: str, done: int) -> None:
+    report("traffic", start + done, planned, text)
+
+
+def _sessions_planned(spec: ExperimentSpec) -> int:
+    return spec.total_sessions + spec.rollout.watch_sessions
 
 
 def _wait_for_commit(engine: Engine, spec: ExperimentSpec, sessions: int) -> None:
@@ -236,7 +244,7 @@ def _progress_text(spec: ExperimentSpec, record: RolloutRecord, looks: tuple[Loo
     if record.step_index == len(steps):
         return "100 %, watched by guardrails"
     text = f"{steps[record.step_index].percent} % on the challenger"
-    if not looks or looks[-1].ci_lower != looks[-1].ci_lower:
+    if not looks or isnan(looks[-1].ci_lower):
         return text
     look = looks[-1]
     return f"{text}, effect {points(look.effect_size, 'en')} ({interval(look.ci_lower, look.ci_upper, 'en')})"
@@ -266,8 +274,8 @@ def _conclude(
     html = rollout_html(result, context)
     run_id = log_rollout(tracker, record, result, html, params)
     folder.write_result(result, html)
-    total = request.spec.total_sessions + request.spec.rollout.watch_sessions
-    report("traffic", total, total, f"{result.decision} after {result.looks[-1].sessions} sessions")
+    planned = _sessions_planned(request.spec)
+    report("traffic", planned, planned, f"{result.decision} after {result.looks[-1].sessions} sessions")
     return FinishedRollout(result, html, run_id)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import ConfigError
 from experiments.result import RolloutResult
@@ -15,6 +15,9 @@ from experiments.spec import ExperimentSpec, parse_spec
 from serving.result_documents import result_document, result_of
 
 Plant = Literal["none", "aa", "uplift", "damage", "shuffle"]
+
+#: A resumed rollout may be started from another folder.
+AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
 #: What a planted difference multiplies the challenger's session click probability by.
 MULTIPLIERS: dict[Plant, float] = {"none": 1.0, "aa": 1.0, "uplift": 1.15, "damage": 0.9, "shuffle": 1.0}
@@ -36,9 +39,9 @@ class RolloutRequest(BaseModel):
     """Sessions at a time."""
     deployer: str = "local"
     """Name in serving/deployers/registry.py."""
-    run_dir: Path
+    run_dir: AbsolutePath
     """Folder of event log, state and logs; made if missing."""
-    dataset: Path
+    dataset: AbsolutePath
     """Folder of a prepared dataset (loaders/prepared.py); the simulated users' tastes come from it."""
     tracking_uri: str
     """MLflow's address."""
@@ -110,7 +113,7 @@ class RolloutFolder:
             document = json.loads(self._request.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{self.path} holds no rollout: {self._request.name} is missing or damaged; name the folder of a demo run"
+                f"{self.path} holds no rollout: {self._request.name} is missing or damaged; name a demo run's folder"
             ) from error
         return RolloutRequest.build(**document)
 

@@ -142,9 +142,7 @@ class World:
             future.result()
 
     def controller(self, deployer: Deployer) -> RolloutController:
-        return RolloutController(
-            self.engine, self.spec.name, deployer=deployer, policy=self, aliases=self.registry
-        )
+        return RolloutController(self.engine, self.spec.name, deployer=deployer, policy=self, aliases=self.registry)
 
 
 def go_on(world: World, controller: RolloutController) -> RolloutRecord:
@@ -388,5 +386,3 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(
         assert record.state == "done"
         assert outcome_of(here) == expected, f"killed {'after' if after else 'before'} act {kills}"
     assert kills > 15, "the fuse must have reached every act"
-
-

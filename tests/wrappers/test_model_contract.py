@@ -126,6 +126,34 @@ def test_what_a_user_rated_is_not_recommended(name: str) -> None:
     assert not seen[row, found.item_index[row, place]].any()
 
 
+def test_what_a_user_rated_may_be_asked_for(name: str) -> None:
+    recommender = trained(name, random_interactions(n_items=12))
+    best = recommender.recommend(recommender.known.users.ids, k=12, filter_seen=False)
+    filtered = recommender.recommend(recommender.known.users.ids, k=12)
+    assert np.count_nonzero(best.item_index >= 0) >= np.count_nonzero(filtered.item_index >= 0)
+    if not recommender.personalised:
+        assert (best.item_index == best.item_index[0]).all()
+
+
+def test_arguments_that_make_no_sense_are_refused(name: str) -> None:
+    recommender = trained(name, random_interactions())
+    with pytest.raises(ConfigError, match="k == 0, must be >= 1"):
+        recommender.recommend([1], 0)
+    with pytest.raises(ConfigError, match="exclude has 1 entries, must have one per user: 2"):
+        recommender.recommend([1, 2], exclude=[[100]])
+
+
+def test_hyperparameters_given_to_train_replace_the_first(name: str) -> None:
+    data = random_interactions()
+    made = model(name)()
+    for field, value in (("reg", 5.0), ("neighbours", 3), ("depth", 7)):
+        if field in made.Config.model_fields:
+            made.train(MemoryLoader(data, data), {field: value})
+            assert getattr(made.config, field) == value
+    with pytest.raises(ConfigError, match="unknown option"):
+        made.train(MemoryLoader(data, data), {"no_such_thing": 1})
+
+
 def test_scores_descend_and_padding_is_nan(name: str) -> None:
     found = trained(name, random_interactions()).recommend(np.arange(1, 31), k=25)
     assert found.item_index.dtype == np.int64
