@@ -1,0 +1,149 @@
+"""Each component's own body, called as the function it is. ab-rollout runs whole in tests/integration."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.evaluate_model import evaluate_model
+from components.get_data import get_data
+from components.image import IMAGE
+from components.register_model import register_model
+from components.train_model import train_model
+from core.errors import UnknownName
+from loaders.base import SplitRule
+from loaders.export import write_movielens_csv
+from loaders.prepared import PreparedDataLoader
+from loaders.synthetic import SyntheticDataLoader
+from tracking.client import connect
+from tracking.registry import CHALLENGER, CHAMPION, list_versions, version_for
+
+FOLDER = Path(__file__).parents[2] / "components"
+COMPONENTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in {"__init__", "image"})
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_movielens_csv(SyntheticDataLoader(7, n_users=60, n_items=120, split=SplitRule()).load(), folder / "ratings")
+    prepared = dsl.Dataset(uri=str(folder / "prepared"))
+    get_data.python_func(
+        source=str(folder / "ratings"),
+        loader="local",
+        split="random_per_user",
+        split_n=10,
+        split_test_fraction=0.25,
+        seed=1,
+        dataset=prepared,
+        description=dsl.HTML(uri=str(folder / "description.html")),
+    )
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+def test_get_data_writes_a_prepared_dataset_and_a_page(dataset: dsl.Dataset) -> None:
+    loader = PreparedDataLoader(dataset.path)
+
+    assert len(loader.train()) + len(loader.test()) == len(loader.load())
+    assert loader.provenance().split == "random_per_user(test_fraction=0.25, seed=1)"
+    assert "<html" in (Path(dataset.path).parent / "description.html").read_text()
+    assert dataset.metadata["n_ratings"] == len(loader.load())
+
+
+def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:
+    run_ids = []
+    for name in ("popularity", "ease"):
+        run_id = tmp_path / f"{name}.run_id"
+        train_model.python_func(
+            model=name,
+            configs={"ease": {"reg": 50.0}},
+            dataset=dataset,
+            tracking_uri=tracking_uri,
+            experiment="components",
+            run_id=str(run_id),
+        )
+        metrics, report = dsl.Metrics(uri=str(tmp_path / "metrics")), dsl.HTML(uri=str(tmp_path / f"{name}.html"))
+        evaluated = evaluate_model.python_func(
+            run_id=run_id.read_text(),
+            k=5,
+            relevant_rating=4.0,
+            dataset=dataset,
+            tracking_uri=tracking_uri,
+            experiment="components",
+            metrics=metrics,
+            report=report,
+        )
+        assert evaluated == run_id.read_text()
+        assert 0 < metrics.metadata["ndcg_at_5"] <= 1
+        assert "<html" in Path(report.path).read_text()
+        run_ids.append(evaluated)
+
+    contestants = register_model.python_func(
+        run_ids=run_ids,
+        pair="popularity,ease",
+        plant="none",
+        gate_metric="ndcg",
+        gate_threshold=0.01,
+        k=5,
+        relevant_rating=4.0,
+        seed=1,
+        dataset=dataset,
+        tracking_uri=tracking_uri,
+        model_name="recommender",
+        experiment="components",
+        leaderboard=dsl.HTML(uri=str(tmp_path / "leaderboard.html")),
+    )
+
+    tracker = connect(tracking_uri, experiment="components")
+    champion, challenger = (version_for(tracker, "recommender", alias) for alias in (CHAMPION, CHALLENGER))
+    assert champion is not None
+    assert challenger is not None
+    assert contestants == (champion.uri, challenger.uri)
+    assert (champion.model, challenger.model) == ("popularity", "ease")
+    assert len(list_versions(tracker, "recommender")) == 2
+    assert "ease" in (tmp_path / "leaderboard.html").read_text()
+
+
+def test_an_unknown_model_makes_no_run(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="unknown model 'alss'"):
+        train_model.python_func(
+            model="alss",
+            configs={},
+            dataset=dataset,
+            tracking_uri=tracking_uri,
+            experiment="components",
+            run_id=str(tmp_path / "run_id"),
+        )
+    assert not (tmp_path / "run_id").exists()
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_a_component_is_thin(path: Path) -> None:
+    """Nothing but kfp, the image's name and the standard library at the top; a body of at most 15 statements' lines."""
+    tree = ast.parse(path.read_text())
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    imports = sum(isinstance(node, ast.ImportFrom) for node in function.body)
+
+    assert imported <= {"kfp", "components", *sys.stdlib_module_names}
+    assert len(function.body) - 1 - imports <= 15
+    assert f"image={IMAGE!r}" not in path.read_text()
+
+
+def test_every_component_is_in_a_pipeline() -> None:
+    compiled = "".join(path.read_text() for path in (FOLDER.parent / "pipelines" / "compiled").glob("*.yaml"))
+
+    for path in COMPONENTS:
+        assert f"exec-{path.stem.replace('_', '-')}" in compiled
