@@ -10,6 +10,7 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
+BENCHMARKS := parse_ratings ranking_metrics ease_fit event_log serving_paths rollout_bars
 
 .PHONY: help demo up down test test-long lint bench lock clean
 
@@ -38,8 +39,12 @@ lint: $(VENV)/.installed-test ## Style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test ## Every published figure, as ratios of one run
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.installed-test ## Every published figure, as ratios of one run (DATA= for the demo's)
+	@missed=; for name in $(BENCHMARKS); do echo; echo "== python -m benchmarks.$$name"; \
+	  $(BIN)/python -m benchmarks.$$name || missed="$$missed $$name"; done; \
+	  test -z "$$missed" || { echo "bars missed in:$$missed" >&2; exit 1; }
+	@echo; echo "== python -m benchmarks.main_job $(if $(DATA),--data '$(DATA)')"
+	@$(BIN)/python -m benchmarks.main_job $(if $(DATA),--data '$(DATA)')
 
 lock: ## Write constraints.txt anew from what pip resolves today
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

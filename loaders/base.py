@@ -32,7 +32,7 @@ class SplitRule:
         ConfigError: A value is not allowed.
     """
 
-    kind: SplitKind = "leave_last_n"
+    kind: SplitKind = "random_per_user"
     n: int = 10
     test_fraction: float = 0.2
     seed: int = 0

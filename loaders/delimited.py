@@ -23,6 +23,9 @@ from loaders.problems import Problem
 
 ARROW_TYPES = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.string()}
 _PANDAS_TYPES: dict[str, Any] = {"int64": "int64", "float32": "float32", "string": object}
+#: Bytes from which several threads read faster than one. A smaller file does without: a process that used pyarrow's
+#: threads now and then aborts when it ends (apache/arrow#34314).
+_THREADS_FROM = 2**23
 _NOT_BLANK = re.compile(rb"\S")
 _BOM = b"\xef\xbb\xbf"
 #: ASCII's own separator between values: no MovieLens text holds it.
@@ -110,7 +113,7 @@ class DelimitedText:
         elif separator == "::":
             body, separator = _single_separator(body)
         try:
-            table = self._read(body, separator, names, types, csv.ReadOptions(), None)
+            table = self._read(body, separator, names, types, len(body) >= _THREADS_FROM, None)
         except pa.ArrowInvalid:
             return None
         table = table.select([column.header for column in self.spec.read_columns])
@@ -136,7 +139,7 @@ class DelimitedText:
 
         types = dict.fromkeys(self.names, pa.string())
         # Rows are numbered only when one thread reads them.
-        return self._read(body, separator, self.names, types, csv.ReadOptions(use_threads=False), note), odd
+        return self._read(body, separator, self.names, types, False, note), odd
 
     def open_quote(self, table: pa.Table, odd: Sequence[OddRow] = ()) -> int | None:
         """The first line with a quoted value that goes on over the next line: up to it, rows are lines."""
@@ -160,14 +163,12 @@ class DelimitedText:
         separator: str,
         names: list[str],
         types: dict[str, Any],
-        options: csv.ReadOptions,
+        threads: bool,
         note: Any,
     ) -> pa.Table:
-        options.column_names = names
-        options.skip_rows = self.first_line - 1
         return csv.read_csv(
             pa.BufferReader(body),
-            read_options=options,
+            read_options=csv.ReadOptions(column_names=names, skip_rows=self.first_line - 1, use_threads=threads),
             parse_options=csv.ParseOptions(
                 delimiter=separator,
                 quote_char='"' if self.spec.quoted else False,
@@ -211,7 +212,7 @@ def parse_table(raw: bytes, spec: TableSpec, file: str) -> Table:
     line = text.open_quote(table)
     if line is not None:
         return no_rows(spec, file, open_quote_problem(line, file))
-    frame = table.rename_columns([column.name for column in spec.read_columns]).to_pandas()
+    frame = table.rename_columns([column.name for column in spec.read_columns]).to_pandas(use_threads=False)
     return Table(file, frame, first_line=text.first_line, raw=raw)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -11,6 +12,9 @@ from core.errors import DataError
 
 #: Members a packer adds by itself.
 _NOT_DATA = ("__MACOSX", ".")
+#: What zipfile raises for damage, depending on which byte is hit: NotImplementedError for a damaged version or
+#: compression number, ValueError (and its UnicodeDecodeError) for a damaged offset or name.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error)
 
 
 class Members(ABC):
@@ -63,7 +67,7 @@ class ZipMembers(Members):
         try:
             with zipfile.ZipFile(path) as archive:
                 names = [member.filename for member in archive.infolist() if not member.is_dir()]
-        except zipfile.BadZipFile as error:
+        except _DAMAGED as error:
             raise DataError(
                 "is no complete zip: truncated, or another kind of file; expected a MovieLens zip or folder, "
                 "so copy or download it again",
@@ -78,13 +82,13 @@ class ZipMembers(Members):
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except (*_DAMAGED, OSError) as error:
             raise DataError(
                 "is damaged inside the zip; expected an intact archive, so copy or download it again",
                 file=f"{self.path}/{name}",
             ) from error
-        except (RuntimeError, NotImplementedError) as error:
-            # What zipfile raises for a password or an unknown compression.
+        except RuntimeError as error:
+            # What zipfile raises for a password.
             raise DataError(
                 f"cannot be unpacked ({error}); expected a plain zip, so unpack it and give the folder",
                 file=f"{self.path}/{name}",

@@ -43,11 +43,6 @@ class Reading:
             for problem in sorted(table.problems, key=lambda problem: problem.first_line or 0)
         )
 
-    @property
-    def usable(self) -> bool:
-        """Every file has its columns, and ratings are left."""
-        return all(table.usable for table in self.tables) and len(self.interactions) > 0
-
 
 def read_movielens(members: Members, *, drop: bool = False) -> Reading:
     """Read and check every table.

@@ -124,13 +124,15 @@ class PreparedDataLoader:
     def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         file = self._file(name)
         try:
-            table = pq.read_table(file)
+            # One thread: a process that used pyarrow's now and then aborts when it ends (apache/arrow#34314).
+            table = pq.read_table(file, use_threads=False, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise DataError("is no readable Parquet file; prepare the data again", file=str(file)) from error
         missing = [column for column in columns if column not in table.column_names]
         if missing:
             raise DataError(f"lacks the columns {', '.join(missing)}; expected {', '.join(columns)}", file=str(file))
-        return table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas(use_threads=False)
+        return frame
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"

@@ -42,7 +42,7 @@ def write_quarantine(path: Path, tables: Iterable[Table]) -> int:
 
 def _bad_lines(table: Table) -> list[tuple[str, int, str, str]]:
     reasons: dict[int, list[str]] = {}
-    for problem in table.problems:
+    for problem in (problem for problem in table.problems if not problem.fatal):
         for place, line in enumerate(problem.lines.tolist()):
             reasons.setdefault(line, []).append(problem.reason(place))
     lines = sorted(reasons)
@@ -59,7 +59,9 @@ def line_texts(raw: bytes, lines: npt.NDArray[np.int64]) -> list[str]:
     """
     if not len(lines):
         return []
-    breaks = np.flatnonzero(np.frombuffer(raw, dtype=np.uint8) == ord("\n"))
+    byte = np.frombuffer(raw, dtype=np.uint8)
+    # pyarrow ends a line at \n, \r\n and \r alone.
+    breaks = np.flatnonzero((byte == ord("\n")) | ((byte == ord("\r")) & (np.append(byte[1:], 0) != ord("\n"))))
     starts = np.concatenate([[0], breaks + 1])[lines - 1]
     ends = np.concatenate([breaks, [len(raw)]])[lines - 1]
     return [

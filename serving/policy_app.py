@@ -87,7 +87,7 @@ class Policy:
             # A list that cannot be recorded would never count; the poll notices when the log is well again.
             raise EventLogError(self._store.failure)
         answer = await self._list(active, assigned, asked)
-        decision_id = _new_decision_id()
+        decision_id = asked.decision_id or _new_decision_id()
         self._record(decision_id, active, assigned, asked, answer)
         self._metrics.decisions.labels(active.route.experiment, assigned.variant).inc()
         self._metrics.choose_seconds.labels(assigned.variant).observe(time.perf_counter() - start)

@@ -29,6 +29,7 @@ class ChooseRequest(NamedTuple):
         session_id: From the context, if there.
         channel: From the context, if there.
         device: From the context, if there.
+        decision_id: The caller's own key of this request, so that one sent again is recorded once; else None.
     """
 
     user_id: str
@@ -37,10 +38,11 @@ class ChooseRequest(NamedTuple):
     session_id: str | None
     channel: str | None
     device: str | None
+    decision_id: str | None = None
 
 
 def parse_choose(query: Mapping[str, str], default_k: int) -> ChooseRequest:
-    """``?user_id=17&context={"session_id": "s1"}&k=10`` as a request.
+    """``?user_id=17&context={"session_id": "s1"}&k=10&decision_id=my-key`` as a request; only the user is needed.
 
     Raises:
         BadInput: Names the parameter, what was given and what is allowed.
@@ -52,7 +54,9 @@ def parse_choose(query: Mapping[str, str], default_k: int) -> ChooseRequest:
     if not (k.isascii() and k.isdecimal() and len(k) <= 4 and 1 <= int(k) <= MAX_K):
         raise BadInput(f"k == {k[:80]!r}, must be an integer 1 … {MAX_K}")
     session, channel, device = (_optional_id(context, name) for name in ("session_id", "channel", "device"))
-    return ChooseRequest(user_id, int(k), context, session, channel, device)
+    own = query.get("decision_id")
+    decision_id = None if own is None else _id(own, "decision_id")
+    return ChooseRequest(user_id, int(k), context, session, channel, device, decision_id)
 
 
 def parse_update(body: Mapping[str, Any]) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -103,6 +104,8 @@ class Traffic:
         self._connections = connections
         self._multiplier = multiplier
         self._timeout_s = timeout_s
+        # A request sent again carries its first key, so that it is recorded once.
+        self._key = uuid.uuid4().hex
         self._runner = asyncio.Runner()
         self._http: aiohttp.ClientSession
 
@@ -204,7 +207,10 @@ class Traffic:
             "device": DEVICES[session.device[0]],
             "time": round(float(session.timestamp[0]), 3),
         }
-        query = f"user_id={self._user_ids[session.parent[0]]}&context={quote(orjson.dumps(context), safe='')}"
+        query = (
+            f"user_id={self._user_ids[session.parent[0]]}&decision_id={self._key}-{session_id}"
+            f"&context={quote(orjson.dumps(context), safe='')}"
+        )
         start = time.perf_counter()
         answer = await self._send("GET", URL(f"{self._base_url}/choose?{query}", encoded=True), session_id, tally)
         tally.latencies_ms.append(1000 * (time.perf_counter() - start))

@@ -94,7 +94,7 @@ def read_artifact(folder: Path) -> Artifact:
                 with np.load(path, allow_pickle=False) as stored:
                     arrays[path.stem] = {key: stored[key] for key in stored.files}
             elif path.suffix == ".parquet":
-                tables[path.stem] = pd.read_parquet(path)
+                tables[path.stem] = pd.read_parquet(path, use_threads=False)
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
     return Artifact(header, arrays, tables)

@@ -87,9 +87,7 @@ def select(contestants: Sequence[Contestant], reigning: Contestant | None, rule:
         ConfigError: A model of the pair was not trained, or there is no champion to begin with.
     """
     champion = _champion(contestants, reigning, rule)
-    judged = {
-        one.name: one for one in contestants if one.run_id != champion.run_id and not one.is_negative_control
-    }
+    judged = {one.name: one for one in contestants if one.run_id != champion.run_id and not one.is_negative_control}
     verdict = gate(
         {name: one.evaluation.per_user[rule.metric] for name, one in judged.items()},
         champion.evaluation.per_user[rule.metric],

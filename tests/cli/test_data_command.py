@@ -16,6 +16,7 @@ from tests.small_releases import write_release, zip_folder
 
 @pytest.fixture
 def latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SCREENTEST_SPLIT", "leave_last_n")
     monkeypatch.setenv("SCREENTEST_SPLIT_N", "2")
     return write_release("ml-latest", tmp_path / "ml-latest")
 

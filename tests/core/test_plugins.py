@@ -20,9 +20,7 @@ def test_a_registered_class_is_found() -> None:
 
 
 def test_each_way_to_fail_is_told_apart() -> None:
-    with pytest.raises(
-        UnknownName, match=r"unknown error 'goood'; known: good, no_class, .* \(tests\)"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown error 'goood'; known: good, no_class, .* \(tests\)"):
         find("goood")
     with pytest.raises(ConfigError, match=r"module 'core\.nowhere' is missing"):
         find("no_module")

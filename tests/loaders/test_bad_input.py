@@ -194,6 +194,18 @@ def test_a_zip_damaged_inside_is_named(latest: Path, tmp_path: Path) -> None:
     assert refusal(path).startswith(f"{path}/ratings.csv: is damaged inside the zip")
 
 
+@pytest.mark.parametrize("offset", range(4, 46))
+def test_a_directory_of_a_zip_damaged_anywhere_is_a_data_error(offset: int, latest: Path, tmp_path: Path) -> None:
+    path = zip_folder(latest, tmp_path / "whole.zip")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] ^= 0xFF
+    path.write_bytes(content)
+
+    problems = validate(path)
+
+    assert [problem.kind for problem in problems] in ([], ["unreadable"])
+
+
 def test_another_kind_of_file_is_named(latest: Path) -> None:
     assert refusal(latest / "ratings.csv").startswith(f"{latest}/ratings.csv: is no complete zip")
 

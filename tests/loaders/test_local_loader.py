@@ -173,19 +173,23 @@ def test_two_releases_in_one_folder_are_not_guessed_at(tmp_path: Path) -> None:
         LocalDataLoader(tmp_path).load()
 
 
-def test_a_large_file_is_parsed_in_blocks_without_losing_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_users", [60_000, pytest.param(400_000, marks=pytest.mark.long)])
+def test_a_large_file_is_parsed_in_blocks_without_losing_order_or_lines(n_users: int, tmp_path: Path) -> None:
     folder = write_release("ml-1m", tmp_path / "ml-1m")
-    n_users = 60_000
     user = np.repeat(np.arange(1, n_users + 1), 2)
     movie = np.tile([1, 5], n_users)
-    (folder / "ratings.dat").write_text(
-        "\n".join(f"{u}::{m}::{u % 5 + 1}::{u}" for u, m in zip(user.tolist(), movie.tolist(), strict=True))
-    )
+    lines = [f"{u}::{m}::{u % 5 + 1}::{u}" for u, m in zip(user.tolist(), movie.tolist(), strict=True)]
+    (folder / "ratings.dat").write_text("\n".join(lines))
 
     ratings = LocalDataLoader(folder).load().ratings
 
     np.testing.assert_array_equal(ratings["user_id"], user)
     np.testing.assert_array_equal(ratings["timestamp"], user)
+
+    lines[len(lines) - 7] = "odd"
+    lines[len(lines) - 3] = "1::2::three::4"
+    (folder / "ratings.dat").write_text("\n".join(lines))
+    assert [problem.lines.tolist() for problem in validate(folder)] == [[len(lines) - 6], [len(lines) - 2]]
 
 
 @pytest.mark.real_data

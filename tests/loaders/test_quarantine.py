@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import ConfigError, DataError
 from loaders.local import LocalDataLoader
+from loaders.quarantine import line_texts
 
 
 def quarantined(file: Path) -> list[list[str]]:
@@ -105,3 +107,16 @@ def test_nothing_left_is_refused(latest: Path, tmp_path: Path) -> None:
 def test_a_quarantine_that_cannot_be_written_is_named(latest: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"quarantine .* cannot be written \(Is a directory\)"):
         LocalDataLoader(latest, quarantine=tmp_path).load()
+
+
+def test_a_file_with_an_open_quote_cannot_be_used_for_the_rest(latest: Path, tmp_path: Path) -> None:
+    replace_line(latest / "movies.csv", 4, b'7,"Mission: Impossible (1996),Action')
+
+    with pytest.raises(DataError, match=r"movies.csv:4: a quote opens"):
+        LocalDataLoader(latest, quarantine=tmp_path / "bad.csv").load()
+    assert quarantined(tmp_path / "bad.csv") == [["file", "line", "reason", "text"]]
+
+
+@pytest.mark.parametrize("lines", [b"one\ntwo\nthree", b"one\r\ntwo\r\nthree\r\n", b"one\rtwo\rthree\n"])
+def test_the_text_of_a_line_ends_where_its_line_does(lines: bytes) -> None:
+    assert line_texts(lines, np.array([2, 3])) == ["two", "three"]

@@ -86,3 +86,9 @@ def test_a_bad_update_names_the_field(changes: dict[str, Any], reason: str) -> N
         parse_update({**UPDATE, **changes})
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 250
+
+
+def test_the_callers_own_key_is_taken() -> None:
+    assert parse_choose({"user_id": "1", "decision_id": "my-key"}, default_k=10).decision_id == "my-key"
+    with pytest.raises(BadInput, match=r"decision_id == ''"):
+        parse_choose({"user_id": "1", "decision_id": ""}, default_k=10)

@@ -231,6 +231,16 @@ def test_a_session_from_choose_to_the_counted_click(policy: Policy) -> None:
     assert (recorded.decision_id, recorded.clicked) == (shown["decision_id"], True)
 
 
+def test_a_request_sent_again_with_its_key_is_recorded_once(policy: Policy) -> None:
+    route = policy.route()
+    user = user_of("challenger", route.experiment)
+    first, second = (policy.choose(user, decision_id=f"twice-{route.experiment}") for _ in range(2))
+
+    assert first == second
+    assert policy.update(first, user).json()["status"] == "accepted"
+    assert count_exposures(open_database(policy.url), route.experiment) == 1
+
+
 def test_each_arm_is_answered_by_its_own_model(policy: Policy) -> None:
     route = policy.route(percent=25)
     for variant, name in (("challenger", "ease"), ("control", "popularity"), ("champion", "popularity")):

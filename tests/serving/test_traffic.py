@@ -199,6 +199,24 @@ def test_a_server_that_stays_unwilling_is_named_with_its_reason(server: PolicySe
         users.drive(0, 50)
 
 
+def test_a_request_sent_again_keeps_its_key(server: PolicyServer) -> None:
+    keys: list[str] = []
+
+    def refuse_once(request: web.Request) -> web.Response | None:
+        if request.path == "/choose":
+            keys.append(request.query["decision_id"])
+            if len(keys) % 2:
+                return web.json_response({"error": "the event log is busy"}, status=503)
+        return None
+
+    server.trouble = refuse_once
+    with Traffic(server.url, server.world, connections=1) as users:
+        users.drive(0, 5)
+
+    assert keys[::2] == keys[1::2]
+    assert len(set(keys)) == 5
+
+
 def test_a_refusal_is_not_repeated(server: PolicyServer) -> None:
     asked: list[str] = []
 

@@ -227,8 +227,9 @@ def test_string_ids_give_the_same_lists_as_integer_ids(name: str) -> None:
         assert [f"item {item['item_id']:03}" for item in here["items"]] == [item["item_id"] for item in there["items"]]
         assert [item["score"] for item in here["items"]] == [item["score"] for item in there["items"]]
     # Over HTTP an integer id may come as text.
-    assert by_number.predict([{"user_id": "7", "k": 4, "exclude_items": ["101"]}])[0]["items"] == (
-        by_number.predict([{"user_id": 7, "k": 4, "exclude_items": [101]}])[0]["items"]
+    assert (
+        by_number.predict([{"user_id": "7", "k": 4, "exclude_items": ["101"]}])[0]["items"]
+        == (by_number.predict([{"user_id": 7, "k": 4, "exclude_items": [101]}])[0]["items"])
     )
 
 
