@@ -72,7 +72,8 @@ def main() -> int:
     given = parser.parse_args()
     print(f"screentest demo on {Path(given.data).name}, seed {given.seed}")
     print(
-        f"{'plant':<8} {'decision':<9} {'effect':>8} {'interval':>18} {'sessions':>9} {'total s':>8} {'rollout s':>10} {'GiB':>5}"
+        f"{'plant':<8} {'decision':<9} {'effect':>8} {'interval':>18} {'sessions':>9} "
+        f"{'total s':>8} {'rollout s':>10} {'GiB':>5}"
     )
     held = True
     for plant in given.plants.split(","):
