@@ -43,7 +43,7 @@ def click_rates(train: Interactions, test: Interactions) -> dict[str, float]:
 
 
 def random_quarter(data: Interactions) -> tuple[Interactions, Interactions]:
-    """Train and test, a random quarter of each user's ratings held out, as in the lab the model comes from."""
+    """Train and test, a random quarter of each user's ratings held out."""
     draw = np.random.default_rng(42).random(len(data))
     order = np.lexsort((draw, data.ratings["user_id"].to_numpy()))
     user = data.ratings["user_id"].to_numpy()[order]
