@@ -29,7 +29,7 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
     "ease": {"reg": [20, 50, 100, 200, 300, 500, 1000]},
     "item_knn": {"neighbours": [10, 20, 50, 100, 200], "shrinkage": [0, 20, 100, 200, 400]},
 }
-SPLIT = SplitRule(n=10)
+SPLIT = SplitRule("leave_last_n", n=10)
 
 
 def validation_split(loader: DataLoader) -> tuple[Interactions, Interactions]:

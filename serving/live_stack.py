@@ -16,7 +16,7 @@ from serving.deployers.local import LocalDeployer
 from serving.policy_process import PolicyProcess
 from serving.processes import ServerCommand, ServerProcess
 from tracking.client import connect
-from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, version_for
+from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, version_for
 
 
 @contextmanager
@@ -95,36 +95,17 @@ def start_models_and_policy(
     champion = version_for(tracker, model_name, CHAMPION)
     if champion is None:
         raise ConfigError(
-            f"registered model {model_name!r} has no champion at {tracking_uri}; run `screentest demo` first"
+            f"registered model {model_name!r} has no champion at {tracking_uri}; `screentest demo` makes one"
         )
     rival = version_for(tracker, model_name, CHALLENGER) or version_for(tracker, model_name, PREVIOUS)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        deployer = stack.enter_context(
-            LocalDeployer(Site(folder, tracking_uri, model_name, host, start_timeout_s=timeout_s))
-        )
+        site = Site(folder, tracking_uri, model_name, host, start_timeout_s=timeout_s)
+        deployer = stack.enter_context(LocalDeployer(site))
         deployer.apply(champion.uri, rival.uri if rival else None)
         deployer.wait()
         events_url = f"sqlite:///{folder.absolute() / 'live-events.db'}"
-        spec = parse_spec(
-            {
-                "name": experiment,
-                "variants": {"champion": champion.uri, "challenger": (rival or champion).uri},
-            }
-        )
-        engine = open_database(events_url)
-        put_route(
-            engine,
-            Route(
-                experiment=experiment,
-                spec=spec.model_dump(mode="json"),
-                percent=0,
-                step_index=0,
-                champion_url=deployer.url("champion"),
-                champion_version=champion.version,
-            ),
-        )
-        engine.dispose()
+        _route_everyone_to(champion, deployer.url("champion"), events_url, experiment, (rival or champion).uri)
         policy = PolicyProcess(events_url, folder, host=host, port=policy_port)
         stack.callback(policy.stop)
         policy.wait_alive(timeout_s)
@@ -133,5 +114,16 @@ def start_models_and_policy(
             f"champion ({champion.model} v{champion.version})": deployer.url("champion"),
         }
         if rival:
-            addresses[f"{'/'.join(rival.aliases)} ({rival.model} v{rival.version})"] = deployer.url("challenger")
+            role = "/".join(rival.aliases)
+            addresses[f"{role} ({rival.model} v{rival.version})"] = deployer.url("challenger")
         yield addresses
+
+
+def _route_everyone_to(champion: ModelVersion, url: str, events_url: str, experiment: str, rival_uri: str) -> None:
+    """Put a route in force that sends everyone to the champion's server."""
+    spec = parse_spec({"name": experiment, "variants": {"champion": champion.uri, "challenger": rival_uri}})
+    engine = open_database(events_url)
+    try:
+        put_route(engine, Route(experiment, spec.model_dump(mode="json"), 0, 0, url, champion.version))
+    finally:
+        engine.dispose()

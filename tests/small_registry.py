@@ -28,7 +28,7 @@ class SmallLoader(BaseLoader):
     layout = "synthetic"
 
     def __init__(self) -> None:
-        super().__init__(split=SplitRule(n=3))
+        super().__init__(split=SplitRule("leave_last_n", n=3))
 
     @classmethod
     def open(cls, source: str, *, split: SplitRule, seed: int) -> Self:

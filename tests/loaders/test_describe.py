@@ -82,7 +82,7 @@ def test_gini_and_top_share_of_nothing_are_nan() -> None:
 
 
 def test_the_page_holds_every_figure_and_nothing_from_outside(release: Path) -> None:
-    loader = LocalDataLoader(release, split=SplitRule(n=2))
+    loader = LocalDataLoader(release, split=SplitRule("leave_last_n", n=2))
     page = describe_html(loader)
 
     for _, figure in facts(describe(loader.load(), loader.split_rows())):
@@ -95,7 +95,7 @@ def test_the_page_holds_every_figure_and_nothing_from_outside(release: Path) -> 
 def test_the_page_escapes_the_path(latest: Path, tmp_path: Path) -> None:
     odd = latest.rename(tmp_path / "<b>&")
 
-    page = describe_html(LocalDataLoader(odd, split=SplitRule(n=2)))
+    page = describe_html(LocalDataLoader(odd, split=SplitRule("leave_last_n", n=2)))
 
     assert "<b>" not in page
     assert "&lt;b&gt;&amp;" in page
@@ -103,7 +103,7 @@ def test_the_page_escapes_the_path(latest: Path, tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_ml_latest_small_is_described_as_published(movielens: Path) -> None:
-    loader = LocalDataLoader(movielens)
+    loader = LocalDataLoader(movielens, split=SplitRule("leave_last_n", n=10))
     found = describe(loader.load(), loader.split_rows())
 
     assert found.density == pytest.approx(0.0170, abs=5e-5)

@@ -27,7 +27,7 @@ def test_synthetic_ratings_come_back(tmp_path: Path) -> None:
 
 
 def test_every_layout_comes_back_as_ml_latest(release: Path, tmp_path: Path) -> None:
-    original = LocalDataLoader(release, split=SplitRule(n=2)).load()
+    original = LocalDataLoader(release, split=SplitRule("leave_last_n", n=2)).load()
 
     write_movielens_csv(original, tmp_path / "out")
 

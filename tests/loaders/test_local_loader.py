@@ -194,7 +194,7 @@ def test_a_large_file_is_parsed_in_blocks_without_losing_order_or_lines(n_users:
 
 @pytest.mark.real_data
 def test_ml_latest_small_is_sound_and_complete(movielens: Path) -> None:
-    loader = LocalDataLoader(movielens)
+    loader = LocalDataLoader(movielens, split=SplitRule("leave_last_n", n=10))
     data = loader.load()
 
     assert (len(data), len(data.user_index()), len(data.item_index()), len(data.items)) == (100_836, 610, 9_724, 9_742)
