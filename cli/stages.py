@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from core.progress import Progress as StepProgress
 from pipelines.local_runner import StepWatcher
@@ -42,10 +43,12 @@ class StageBoard(StepWatcher):
         self.seconds: dict[str, float] = defaultdict(float)
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=14)),
+            BarColumn(bar_width=20, table_column=Column(no_wrap=True, min_width=20)),
             TimeElapsedColumn(),
+            # What a step says may be longer than the line: it alone gives way.
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            expand=True,
             console=console,
             transient=True,
             disable=not console.is_terminal,
