@@ -7,8 +7,8 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first: they change less often than the code, so the layer is kept.
 COPY pyproject.toml constraints.txt README.md ./
-RUN pip install --constraint constraints.txt "$(python -c 'import tomllib; print(" ".join(tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"]))')" \
- && python -c 'import tomllib; print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))' > requirements.txt \
+RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+    print("\n".join(p["build-system"]["requires"] + p["project"]["dependencies"]))' > requirements.txt \
  && pip install --constraint constraints.txt --requirement requirements.txt
 COPY . .
 RUN pip install --no-deps --no-build-isolation .
@@ -18,11 +18,12 @@ FROM python:3.11-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --create-home --shell /usr/sbin/nologin screentest
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MLFLOW_DISABLE_TELEMETRY=true
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MLFLOW_DISABLE_TELEMETRY=true \
+    SCREENTEST_HOST=0.0.0.0
 USER 10001
 WORKDIR /home/screentest
-EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
+# 8080: policy server, 8081: model server. Health is asked for by whoever starts one (compose, Kubernetes probes): a
+# pipeline step listens nowhere, so the image itself has no health check.
+EXPOSE 8080 8081
 ENTRYPOINT ["screentest"]
 CMD ["--help"]

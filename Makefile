@@ -39,7 +39,7 @@ lint: $(VENV)/.installed-test ## Style, types and layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-test ## Every published figure, as ratios of one run (DATA= for the demo's)
+bench: $(VENV)/.installed-test ## Every bar, measured as ratios of one run (DATA= for the demo's)
 	@missed=; for name in $(BENCHMARKS); do echo; echo "== python -m benchmarks.$$name"; \
 	  $(BIN)/python -m benchmarks.$$name || missed="$$missed $$name"; done; \
 	  test -z "$$missed" || { echo "bars missed in:$$missed" >&2; exit 1; }
@@ -50,7 +50,7 @@ lock: ## Write constraints.txt anew from what pip resolves today
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install -q '.[test]'
 	{ echo '# Every version, resolved together by pip. Written by `make lock`.'; \
-	  build/lock/bin/pip freeze --exclude screentest | sed 's/+[a-z0-9]*$$//'; } > constraints.txt
+	  build/lock/bin/pip freeze --all --exclude screentest --exclude pip | sed 's/+[a-z0-9]*$$//'; } > constraints.txt
 
 clean: ## Remove the environment and every run
 	rm -rf $(VENV) runs build

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,9 +17,11 @@ from cli.stages import StageBoard
 from core.logs import log_to_file
 from core.settings import Settings
 from loaders.choice import Source, choose_source
+from loaders.registry import loader
 from pipelines.compile import compiled_path
 from pipelines.local_runner import run_pipeline
 from tracking.client import connect
+from tracking.registry import ModelVersion, resolve
 
 #: Simulated visitors; each has a real user's taste and an id of its own.
 VISITORS = 40_000
@@ -29,6 +33,7 @@ class Audition:
     Args:
         settings: The settings in force.
         run: The folder of this run.
+        source: The data.
         seed: Seed of synthetic data, bootstrap, visitors and assignment.
         plant: none, aa, uplift, damage or shuffle.
         models: Models to train; exactly two are the named pair (champion, challenger).
@@ -36,9 +41,18 @@ class Audition:
     """
 
     def __init__(
-        self, settings: Settings, run: RunFolder, *, seed: int, plant: str, models: list[str], console: Console
+        self,
+        settings: Settings,
+        run: RunFolder,
+        source: Source,
+        *,
+        seed: int,
+        plant: str,
+        models: list[str],
+        console: Console,
     ) -> None:
         self.settings = settings
+        self.source = source
         self.run = run
         self.seed = seed
         self.plant = plant
@@ -59,53 +73,75 @@ class Audition:
 
         began = time.monotonic()
         log_to_file(self.run.own_log)
-        source = self._source()
-        self.console.print(f"data: {source.why}", highlight=False, soft_wrap=True)
-        self.console.print(f"run:  {self.run.path}", highlight=False, soft_wrap=True)
+        self._say(f"data: {self.source.why}")
+        self._say(f"run:  {self.run.path}")
         # Before anything is computed: a tracking server that does not answer should not cost minutes.
-        connect(self.tracking_uri, experiment=self.settings.mlflow_experiment_name)
+        tracker = connect(self.tracking_uri, experiment=self.settings.mlflow_experiment_name)
         with reaped(), StageBoard(self.console) as board:
-            trained = self._train(source, board)
-            if not trained["challenger"]:
-                return self._nobody_to_audition(source)
-            self._keep(Told(source.why, self.settings.k, self.settings.gate_metric, dict(board.seconds)))
-            self._roll_out(trained, board)
+            trained = self._train(board)
+            self._keep(board)
+            if trained["challenger"]:
+                self._roll_out(trained, board)
         seconds = {name: round(value, 2) for name, value in board.seconds.items()}
         seconds["total"] = round(time.monotonic() - began, 2)
-        return finish(self.run, Told(source.why, self.settings.k, self.settings.gate_metric, seconds), self.console)
+        if not trained["challenger"]:
+            return self._nobody_to_audition(resolve(tracker, trained["champion"]), trained, seconds)
+        return finish(self.run, self._told(seconds), self.console)
 
-    def _source(self) -> Source:
-        """The data named by path, or by a loader of the user's choice."""
-        kind, path = self.settings.data_loader_type, self.settings.data_source_path
-        if kind == "local":
-            return choose_source(path, self.settings.cache_dir)
-        return Source(kind, path, f"loader {kind!r}{f' on {path}' if path else ''}, because DATA_LOADER_TYPE names it")
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _keep(self, told: Told) -> None:
-        """What a killed run's successor must know to end it as this one would have."""
-        self.run.write(self.run.plan, json.dumps(asdict(told), indent=2) + "\n")
-
-    def _nobody_to_audition(self, source: Source) -> dict[str, Any]:
-        """No model beat the champion offline: it stays, and nothing is put before users."""
-        self.console.print(
-            "Kept: no model beat the champion offline by the gate's rule, so no visitor was shown one. "
-            "The leaderboard with the reasons is in MLflow, run 'registration'.",
-            soft_wrap=True,
+    def _told(self, seconds: Mapping[str, float]) -> Told:
+        settings = self.settings
+        return Told(
+            data=self.source.why,
+            k=settings.k,
+            metric=settings.gate_metric,
+            tracking_uri=self.tracking_uri,
+            model_name=settings.mlflow_model_name,
+            seconds=dict(seconds),
         )
-        document = {"decision": "keep", "reasons": ["gate"], "data": source.why, "seed": self.seed, "steps": []}
-        figures = ("control", "challenger", "effect_size", "rel_effect_size", "ci_lower", "ci_upper")
-        document = {**document, **dict.fromkeys(figures), "run": str(self.run.path)}
+
+    def _keep(self, board: StageBoard) -> None:
+        """What whoever resumes or serves this run must know."""
+        self.run.write(self.run.plan, json.dumps(asdict(self._told(board.seconds)), indent=2) + "\n")
+
+    def _nobody_to_audition(
+        self, champion: ModelVersion, trained: dict[str, Any], seconds: dict[str, float]
+    ) -> dict[str, Any]:
+        """No model beat the champion offline: it stays, and nothing is put before visitors."""
+        self.run.write(self.run.report, Path(trained["leaderboard"].path).read_text(encoding="utf-8"))
+        figures = ("challenger", "effect_size", "rel_effect_size", "ci_lower", "ci_upper")
+        document = {
+            "decision": "keep",
+            "reasons": ["gate"],
+            "why": trained["reason"],
+            "control": champion.model,
+            "control_version": champion.version,
+            **dict.fromkeys(figures),
+            "steps": [],
+            "data": self.source.why,
+            "seed": self.seed,
+            "seconds": seconds,
+            "run": str(self.run.path),
+            "report": str(self.run.report),
+        }
         self.run.write(self.run.result, json.dumps(document, indent=2) + "\n")
+        self._say(
+            f"Kept: {champion.model} (version {champion.version}) stays the champion; no visitor was shown another."
+        )
+        self._say(f"Why: {trained['reason']}")
+        self._say(f"report: {self.run.report} (the leaderboard)")
         return document
 
-    def _train(self, source: Source, board: StageBoard) -> dict[str, Any]:
+    def _train(self, board: StageBoard) -> dict[str, Any]:
         """The training pipeline: champion and challenger as pinned URIs, and the dataset artifact."""
         settings = self.settings
         return run_pipeline(
             compiled_path("training"),
             {
-                "source": source.path,
-                "loader": source.kind,
+                "source": self.source.path,
+                "loader": self.source.kind,
                 "models": self.models,
                 "pair": ",".join(self.models) if len(self.models) == 2 else "",
                 "plant": self.plant,
@@ -160,3 +196,17 @@ class Audition:
             }
         )
         return spec.model_dump(mode="json")
+
+
+def source_of(settings: Settings) -> Source:
+    """The data named by path, or by a loader of the user's choice.
+
+    Raises:
+        BadInput: The path does not exist, or is an address.
+        UnknownName: Nobody registered the loader.
+    """
+    kind, path = settings.data_loader_type, settings.data_source_path
+    if kind == "local":
+        return choose_source(path, settings.cache_dir)
+    loader(kind)
+    return Source(kind, path, f"loader {kind!r}{f' on {path}' if path else ''}, because DATA_LOADER_TYPE names it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import signal
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -50,14 +51,23 @@ def demo(
     ] = None,
 ) -> None:
     """The whole audition on this machine, in a folder of its own under runs/."""
-    from cli.audition import Audition
+    from cli.audition import Audition, source_of
 
+    # A run folder is made, and work begun, only for a request that can be met.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = load_settings(data_source_path=data or None)
     # The stream of this moment: while a pipeline runs, standard output is the steps' log.
     console = Console(file=sys.stderr if str(json) == "-" else sys.stdout)
+    names = _models(models, plant)
+    source = source_of(settings)
+    _check_writable(json)
     run = RunFolder.create(settings.runs_dir, f"{plant.value}-seed{seed}", datetime.now())
-    audition = Audition(settings, run, seed=seed, plant=plant.value, models=_models(models, plant), console=console)
-    result = audition.perform()
+    audition = Audition(settings, run, source, seed=seed, plant=plant.value, models=names, console=console)
+    try:
+        result = audition.perform()
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {_how_to_go_on(run)}", err=True)
+        raise typer.Exit(130) from None
     _write_json(json, result)
 
 
@@ -82,6 +92,33 @@ def _models(text: str, plant: Plant) -> list[str]:
     return names
 
 
+def _how_to_go_on(run: RunFolder) -> str:
+    from serving.rollout_folder import RolloutFolder
+
+    if RolloutFolder(run.path).begun:
+        return f"go on with: screentest rollout resume {run.path}"
+    return f"the rollout had not begun; start again (what there is lies in {run.path})"
+
+
+def _check_writable(target: Path | None) -> None:
+    """Find out before the work, not after it, that its result cannot be written.
+
+    Raises:
+        ConfigError: Names the file and why.
+    """
+    if target is None or str(target) == "-":
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".part")
+        partial.touch()
+        partial.unlink()
+        if target.is_dir():
+            raise IsADirectoryError(0, "is a folder")
+    except OSError as error:
+        raise ConfigError(f"--json {target}: cannot be written ({error.strerror}); name a file that can") from error
+
+
 def _write_json(target: Path | None, result: dict[str, Any]) -> None:
     text = json_format.dumps(result, indent=2, allow_nan=False)
     if target is None:
@@ -89,7 +126,6 @@ def _write_json(target: Path | None, result: dict[str, Any]) -> None:
     if str(target) == "-":
         typer.echo(text)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(target)

@@ -41,12 +41,16 @@ class Told:
         data: One line on the data.
         k: Length of the lists that the models were compared on.
         metric: The gate's metric; the leaderboard is ordered by it.
+        tracking_uri: MLflow's address.
+        model_name: The registered model.
         seconds: Stage to duration.
     """
 
     data: str
     k: int
     metric: str
+    tracking_uri: str
+    model_name: str
     seconds: Mapping[str, float]
 
 
@@ -119,11 +123,16 @@ def _context(
 def _leaderboard(
     tracker: Tracker, request: RolloutRequest, result: RolloutResult, told: Told
 ) -> tuple[LeaderboardRow, ...]:
-    """Every version's offline metrics, best first; versions evaluated at another k are left out."""
+    """The versions' offline metrics, best first; those judged on other data, split or k are left out."""
     roles = {result.control_version: "champion", result.challenger_version: "challenger"}
     rows = []
+    provenance = PreparedDataLoader(request.dataset).provenance().as_params()
+    comparable = {name: str(provenance[name]) for name in ("data.sha256", "data.split")}
     for version in list_versions(tracker, request.model_name):
-        found = read_run(tracker, version.run_id).metrics
+        record = read_run(tracker, version.run_id)
+        if any(record.params.get(name) != value for name, value in comparable.items()):
+            continue
+        found = record.metrics
         metrics = {f"{name}@{told.k}": found[key] for name in _SHOWN if (key := metric_name(name, told.k)) in found}
         if len(metrics) == len(_SHOWN):
             rows.append(LeaderboardRow(f"{version.model} v{version.version}", metrics, roles.get(version.version, "")))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core.errors import ConfigError
+from core.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -46,20 +49,34 @@ def run(
 ) -> None:
     """Run a compiled pipeline on this machine, each step a process; prints its outputs as JSON.
 
-    Example: screentest pipeline run training source=ml-latest-small.zip tracking_uri=sqlite:///mlflow.db
+    Example: screentest pipeline run training source=ml-latest-small.zip k=20
     """
     from rich.console import Console
 
     from cli.stages import StageBoard
+    from core.logs import log_to_file
     from pipelines.compile import compiled_path
-    from pipelines.local_runner import run_pipeline
+    from pipelines.local_runner import parameters_of, run_pipeline
+    from serving.reaper import reaped
 
-    given = dict(_argument(text) for text in arguments or [])
-    with StageBoard(Console(stderr=True)) as board:
-        outputs = run_pipeline(
-            compiled_path(name), given, root=root / "artifacts", log=root / "pipeline.log", watcher=board
-        )
+    compiled = compiled_path(name)
+    parameters = parameters_of(compiled)
+    given = {**_from_settings(parameters, root), **dict(_argument(text) for text in arguments or [])}
+    log_to_file(root / "screentest.log")
+    with reaped(), StageBoard(Console(file=sys.stderr)) as board:
+        outputs = run_pipeline(compiled, given, root=root / "artifacts", log=root / "pipeline.log", watcher=board)
     typer.echo(json.dumps({key: getattr(value, "uri", value) for key, value in outputs.items()}, indent=2))
+
+
+def _from_settings(parameters: Mapping[str, bool], root: Path) -> dict[str, str]:
+    """Where the settings say something that a pipeline has a parameter for."""
+    settings = load_settings()
+    said = {
+        "tracking_uri": settings.mlflow_tracking_uri or f"sqlite:///{root.resolve() / 'mlflow.db'}",
+        "experiment": settings.mlflow_experiment_name,
+        "model_name": settings.mlflow_model_name,
+    }
+    return {name: value for name, value in said.items() if name in parameters}
 
 
 def _argument(text: str) -> tuple[str, Any]:

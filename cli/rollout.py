@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json as json_format
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,20 +64,27 @@ def resume(run_dir: RunDir) -> None:
         with contextlib.redirect_stdout(steps):
             resume_rollout(run.path)
         steps.end("SUCCESS")
-    finish(run, _told(run), console)
+    finish(run, _told(run, board.seconds), console)
 
 
-def _told(run: RunFolder) -> Told:
+def _told(run: RunFolder, now: Mapping[str, float]) -> Told:
     """What the killed demo knew; for a rollout that was started otherwise, what its folder and the settings tell."""
     from cli.finish import Told
     from loaders.prepared import PreparedDataLoader
     from serving.rollout_folder import RolloutFolder
 
     if run.plan.exists():
-        return Told(**json_format.loads(run.plan.read_text(encoding="utf-8")))
-    settings = load_settings()
-    provenance = PreparedDataLoader(RolloutFolder(run.path).read_request().dataset).provenance()
-    return Told(f"{provenance.source} ({provenance.layout})", settings.k, settings.gate_metric, {})
+        told = Told(**json_format.loads(run.plan.read_text(encoding="utf-8")))
+    else:
+        request, settings = RolloutFolder(run.path).read_request(), load_settings()
+        provenance = PreparedDataLoader(request.dataset).provenance()
+        data = f"{provenance.source} ({provenance.layout})"
+        told = Told(data, settings.k, settings.gate_metric, request.tracking_uri, request.model_name, {})
+    if run.result.exists():
+        # Told again: it took what it took.
+        return replace(told, seconds=json_format.loads(run.result.read_text(encoding="utf-8"))["seconds"])
+    seconds = {**told.seconds, **now}
+    return replace(told, seconds={**seconds, "total": sum(seconds.values())})
 
 
 def _status_lines(found: RolloutStatus, run_dir: Path) -> list[str]:

@@ -25,7 +25,12 @@ class RunFolder:
         """A new folder named by time and label; two runs started in the same second get two folders."""
         stamp = now.strftime("%Y%m%d-%H%M%S")
         path = (parent / f"{stamp}-{label}-{secrets.token_hex(2)}").resolve()
-        path.mkdir(parents=True)
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be made ({error.strerror}); set SCREENTEST_RUNS_DIR to a folder that can be written"
+            ) from error
         return cls(path)
 
     @classmethod

@@ -19,8 +19,11 @@ PortFile = Annotated[Path | None, typer.Option(help="File that gets the port onc
 def model(
     model_uri: Annotated[
         str,
-        typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder."),
-    ],
+        typer.Option(
+            help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder. Default: "
+            "the settings' mlflow_model_name and mlflow_model_stage."
+        ),
+    ] = "",
     name: Annotated[str | None, typer.Option(help="Name in the HTTP paths. Default: mlflow_model_name.")] = None,
     host: Host = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8081,
@@ -35,7 +38,8 @@ def model(
 
     settings = load_settings(host=host, mlflow_model_name=name)
     log_to_stderr()
-    serve(model_uri, name=settings.mlflow_model_name, host=settings.host, port=port, port_file=port_file)
+    uri = model_uri or f"models:/{settings.mlflow_model_name}@{settings.mlflow_model_stage}"
+    serve(uri, name=settings.mlflow_model_name, host=settings.host, port=port, port_file=port_file)
 
 
 @app.command()

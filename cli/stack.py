@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import psutil
 import typer
@@ -36,17 +36,19 @@ def up(
     running = _running(state)
     if running:
         typer.echo("already running:")
-        _print_addresses(running)
+        _print_addresses(running.addresses)
         return
     folder = RunFolder(run.resolve()) if run else RunFolder.latest(settings.runs_dir)
-    if not (folder.path / "mlflow.db").exists():
-        raise ConfigError(f"--run {folder.path}: no mlflow.db in it, so it is not a demo run's folder")
+    if not folder.plan.exists():
+        raise ConfigError(f"--run {folder.path}: no {folder.plan.name} in it, so it is not a demo run's folder")
     if detach:
         _print_addresses(_start_detached(folder, settings, state))
         typer.echo("stop it with `make down` (or `screentest down`)")
         return
     with _stack(folder, settings) as addresses:
-        state.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
+        partial = state.with_name(state.name + ".part")
+        partial.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
+        partial.replace(state)
         try:
             _print_addresses(addresses)
             typer.echo("Ctrl-C stops everything")
@@ -57,16 +59,18 @@ def up(
 
 def down() -> None:
     """Stop what `screentest up --detach` left running."""
-    state = load_settings().runs_dir / _STATE
-    if not _running(state):
+    running = _running(load_settings().runs_dir / _STATE)
+    if running is None:
         typer.echo("nothing is running")
         return
-    process = psutil.Process(json.loads(state.read_text(encoding="utf-8"))["pid"])
-    process.terminate()
     try:
-        process.wait(30)
+        running.process.terminate()
+        running.process.wait(30)
     except psutil.TimeoutExpired:
-        process.kill()
+        # Its servers are ended by its reaper.
+        running.process.kill()
+    except psutil.NoSuchProcess:
+        pass
     typer.echo("stopped")
 
 
@@ -81,7 +85,8 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
         "MLflow": _free_port(settings.host, settings.mlflow_port, "SCREENTEST_MLFLOW_PORT"),
         "policy server": _free_port(settings.host, settings.policy_port, "SCREENTEST_POLICY_PORT"),
     }
-    tracking_uri = settings.mlflow_tracking_uri or folder.database
+    plan = json.loads(folder.plan.read_text(encoding="utf-8"))
+    tracking_uri = plan["tracking_uri"]
     export_for_children({"MLFLOW_TRACKING_URI": tracking_uri})
     with ExitStack() as stack:
         stack.enter_context(reaped())
@@ -94,7 +99,7 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
             start_models_and_policy(
                 folder.path / "up",
                 tracking_uri=tracking_uri,
-                model_name=settings.mlflow_model_name,
+                model_name=plan["model_name"],
                 experiment=_LIVE,
                 policy_port=ports["policy server"],
                 host=settings.host,
@@ -130,16 +135,30 @@ def _start_detached(folder: RunFolder, settings: Settings, state: Path) -> dict[
     if not state.exists():
         process.terminate()
         raise ServerError(f"the stack was not ready in time; see {log}")
-    return _running(state) or {}
+    running = _running(state)
+    if running is None:
+        raise ServerError(f"the stack ended as soon as it was ready; see {log}")
+    return running.addresses
 
 
-def _running(state: Path) -> dict[str, str] | None:
-    """Addresses of a stack that runs; None, and its stale state file removed, where none does."""
-    if not state.exists():
+class _Running(NamedTuple):
+    """A stack that runs: its process, and where it answers."""
+
+    process: psutil.Process
+    addresses: dict[str, str]
+
+
+def _running(state: Path) -> _Running | None:
+    """The stack that runs; None, and a state file that is stale or damaged removed, where none does."""
+    try:
+        found = json.loads(state.read_text(encoding="utf-8"))
+        process = psutil.Process(found["pid"])
+        if "up" in process.cmdline():
+            return _Running(process, dict(found["addresses"]))
+    except FileNotFoundError:
         return None
-    found = json.loads(state.read_text(encoding="utf-8"))
-    if psutil.pid_exists(found["pid"]) and "up" in psutil.Process(found["pid"]).cmdline():
-        return dict(found["addresses"])
+    except (ValueError, KeyError, TypeError, psutil.Error):
+        pass
     state.unlink(missing_ok=True)
     return None
 

@@ -22,7 +22,7 @@ def register_model(
     model_name: str,
     experiment: str,
     leaderboard: dsl.Output[dsl.HTML],
-) -> NamedTuple("Contestants", [("champion", str), ("challenger", str)]):
+) -> NamedTuple("Contestants", [("champion", str), ("challenger", str), ("reason", str)]):
     """Register versions, judge them against the champion and set the aliases.
 
     Args:
@@ -41,7 +41,8 @@ def register_model(
         leaderboard: Receives all models side by side, with the gate's reasons.
 
     Returns:
-        champion and challenger as pinned URIs, ``models:/recommender/3``; challenger is empty where none passed.
+        champion and challenger as pinned URIs, ``models:/recommender/3``; challenger is empty where none passed;
+        reason says why these two.
     """
     from loaders.prepared import PreparedDataLoader
     from wrappers.lifecycle import register_candidates
@@ -62,4 +63,4 @@ def register_model(
     )
     with open(leaderboard.path, "w", encoding="utf-8") as page:
         page.write(registered.html)
-    return (registered.champion_uri, registered.challenger_uri)
+    return (registered.champion_uri, registered.challenger_uri, registered.selection.reason)

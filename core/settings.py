@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from yaml import YAMLError
 
 from core.errors import ConfigError
 
@@ -112,6 +113,11 @@ def load_settings(**given: Any) -> Settings:
             for item in error.errors()
         )
         raise ConfigError(f"settings: {problems} (see config.yaml and .env.example)") from error
+    except (YAMLError, UnicodeDecodeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"config.yaml cannot be read ({reason}); it must be UTF-8 YAML of the form `option: value`"
+        ) from error
 
 
 def export_for_children(values: dict[str, str]) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import re
+import signal
 import threading
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
+
+import yaml
 
 from core import errors
 from core.errors import ConfigError, ScreentestError, StepError
@@ -65,6 +70,8 @@ class StepLog(io.TextIOBase):
         self._lanes: dict[int, _Lane] = defaultdict(_Lane)
         self.failure: StepError | None = None
         """Why the first step that failed did."""
+        self.stopped = threading.Event()
+        """Set by Ctrl-C: no further step is begun."""
 
     def write(self, text: str) -> int:
         """Take text as it comes; act on whole lines."""
@@ -75,7 +82,13 @@ class StepLog(io.TextIOBase):
         return len(text)
 
     def begin(self, step: str) -> None:
-        """A step starts in this thread."""
+        """A step starts in this thread.
+
+        Raises:
+            KeyboardInterrupt: The run was stopped; KFP's other threads would begin further steps.
+        """
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
         lane = self._lanes[threading.get_ident()]
         lane.step = step
         lane.lines.clear()
@@ -101,6 +114,37 @@ class StepLog(io.TextIOBase):
             self._watcher.progressed(threading.get_ident(), progress)
         else:
             lane.lines.append(line)
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """KFP swaps the root logger's handlers for each step; with two steps at a time, some of its own stay behind."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _stopping(stopped: threading.Event) -> Iterator[None]:
+    """Ctrl-C is known to all threads at once, not only when the main thread gets round to it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        signal.default_int_handler(number, frame)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _failure(step: str, lines: list[str]) -> StepError:
@@ -138,6 +182,13 @@ def _exception_line(lines: list[str]) -> int:
     return min(place, len(lines) - 1)
 
 
+def parameters_of(compiled: Path) -> dict[str, bool]:
+    """A compiled pipeline's parameters: name to whether it must be given."""
+    document = next(yaml.safe_load_all(compiled.read_text(encoding="utf-8")))
+    found = document["root"].get("inputDefinitions", {}).get("parameters", {})
+    return {name: not (spec.get("isOptional") or "defaultValue" in spec) for name, spec in found.items()}
+
+
 def run_pipeline(
     compiled: Path,
     arguments: Mapping[str, Any],
@@ -159,11 +210,23 @@ def run_pipeline(
         The pipeline's outputs: values, and artifacts as kfp objects with ``.uri``.
 
     Raises:
-        ConfigError: An argument holds the text ``python3``, which KFP's local runner would rewrite.
+        ConfigError: An argument is unknown or missing, or holds the text ``python3``, which KFP's local runner would
+            rewrite.
         StepError: A step failed; carries its own traceback.
     """
     from kfp import components, local
 
+    parameters = parameters_of(compiled)
+    unknown = sorted(set(arguments) - set(parameters))
+    missing = sorted(name for name, required in parameters.items() if required and name not in arguments)
+    if unknown or missing:
+        raise ConfigError(
+            f"pipeline {compiled.stem!r}: "
+            + "; ".join(
+                f"{what} {', '.join(names)}" for what, names in (("unknown", unknown), ("missing", missing)) if names
+            )
+            + f"; its parameters: {', '.join(parameters)}"
+        )
     for name, value in arguments.items():
         if "python3" in str(value):
             raise ConfigError(
@@ -177,7 +240,7 @@ def run_pipeline(
     with log.open("a", encoding="utf-8") as file:
         stream = StepLog(file, watcher or StepWatcher())
         try:
-            with contextlib.redirect_stdout(stream):
+            with contextlib.redirect_stdout(stream), _own_logging(), _stopping(stream.stopped):
                 task = pipeline(**arguments)
         except RuntimeError as error:
             # KFP's own message names the task but no cause; the cause is in what the step printed.

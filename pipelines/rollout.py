@@ -1,4 +1,4 @@
-"""The rollout pipeline: an A/B test on simulated or live traffic that ends in a decision."""
+"""The rollout pipeline: an A/B test on simulated traffic that ends in a decision."""
 
 from kfp import dsl
 

@@ -11,11 +11,13 @@ from components.train_model import train_model
 
 
 class Trained(NamedTuple):
-    """What the training pipeline hands on: pinned model URIs (challenger may be empty) and the shared dataset."""
+    """What the training pipeline hands on: pinned model URIs (challenger may be empty), why, and what it made."""
 
     champion: str
     challenger: str
+    reason: str
     dataset: dsl.Dataset
+    leaderboard: dsl.HTML
 
 
 @dsl.pipeline(name="training", description="From ratings to a champion and a challenger in the model registry.")
@@ -70,5 +72,9 @@ def training(
         experiment=experiment,
     )
     return Trained(
-        champion=registered.outputs["champion"], challenger=registered.outputs["challenger"], dataset=dataset
+        champion=registered.outputs["champion"],
+        challenger=registered.outputs["challenger"],
+        reason=registered.outputs["reason"],
+        dataset=dataset,
+        leaderboard=registered.outputs["leaderboard"],
     )

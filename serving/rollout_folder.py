@@ -92,6 +92,11 @@ class RolloutFolder:
         """The HTML report."""
         return self.path / "report.html"
 
+    @property
+    def begun(self) -> bool:
+        """Whether a rollout was asked for here."""
+        return self._request.exists()
+
     def write_request(self, request: RolloutRequest) -> None:
         """Keep the request.
 

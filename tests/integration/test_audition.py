@@ -14,7 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from cli.audition import Audition
+from cli.audition import Audition, source_of
 from cli.run_folder import RunFolder
 from core.errors import StepError, TrackingError
 from core.settings import load_settings
@@ -57,7 +57,9 @@ def audition(
 ) -> Audition:
     settings = load_settings(data_source_path=str(data), runs_dir=runs, connections=8)
     run = RunFolder.create(runs, plant, datetime(2026, 1, 31, 12))
-    return ShortAudition(settings, run, seed=5, plant=plant, models=["popularity", "ease"], console=console)
+    return ShortAudition(
+        settings, run, source_of(settings), seed=5, plant=plant, models=["popularity", "ease"], console=console
+    )
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
     performed = audition(ratings, tmp_path, console)
     result = performed.perform()
 
-    assert result["decision"] in {"promote", "rollback", "keep"}
+    assert result["decision"] == "DECISION"
     assert (result["control"], result["challenger"]) == ("popularity", "ease")
     assert [step["percent"] for step in result["steps"]][:2] == [5, 50]
     assert result["ci_lower"] <= result["effect_size"] <= result["ci_upper"]
@@ -135,3 +137,23 @@ def test_a_tracking_server_that_does_not_answer_is_told_before_any_work(
     with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9"):
         started.perform()
     assert not started.run.pipeline_root.exists()
+
+
+def test_nobody_to_audition_is_a_whole_result(
+    ratings: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCREENTEST_GATE_THRESHOLD", "0.99")
+    settings = load_settings(data_source_path=str(ratings))
+    run = RunFolder.create(tmp_path, "none", datetime(2026, 1, 31, 12))
+    models = ["popularity", "item_knn", "ease"]
+    result = Audition(
+        settings, run, source_of(settings), seed=5, plant="none", models=models, console=console
+    ).perform()
+
+    assert (result["decision"], result["control"], result["challenger"]) == ("keep", "popularity", None)
+    assert "0.99" in result["why"]
+    assert result["seconds"]["total"] > 0
+    assert "popularity" in run.report.read_text()
+    assert json.loads(run.result.read_text()) == result
+    assert isinstance(console.file, io.StringIO)
+    assert "Kept: popularity (version 1) stays the champion" in console.file.getvalue()
