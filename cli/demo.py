@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json as json_format
+import os
 import signal
 import sys
 from datetime import datetime
@@ -109,12 +111,12 @@ def _check_writable(target: Path | None) -> None:
     if target is None or str(target) == "-":
         return
     try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".part")
         partial.touch()
         partial.unlink()
-        if target.is_dir():
-            raise IsADirectoryError(0, "is a folder")
     except OSError as error:
         raise ConfigError(f"--json {target}: cannot be written ({error.strerror}); name a file that can") from error
 

@@ -19,6 +19,8 @@ def log_to_file(path: Path | None) -> None:
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
+        if isinstance(handler, logging.FileHandler):
+            handler.close()
     if path is None:
         root.addHandler(logging.NullHandler())
     else:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from experiments.spec import parse_spec
 from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
 from loaders.synthetic import SyntheticDataLoader
+from serving.processes import poll
 from tracking.client import connect
 from tracking.registry import version_for
 
@@ -82,7 +86,7 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
     performed = audition(ratings, tmp_path, console)
     result = performed.perform()
 
-    assert result["decision"] == "DECISION"
+    assert result["decision"] == "keep"
     assert (result["control"], result["challenger"]) == ("popularity", "ease")
     assert [step["percent"] for step in result["steps"]][:2] == [5, 50]
     assert result["ci_lower"] <= result["effect_size"] <= result["ci_upper"]
@@ -99,7 +103,7 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
     tracker = connect(performed.run.database)
     champion = version_for(tracker, "recommender")
     assert champion is not None
-    assert champion.model == ("ease" if result["decision"] == "promote" else "popularity")
+    assert champion.model == "popularity"
 
 
 @pytest.mark.usefixtures("no_child_left")
@@ -157,3 +161,50 @@ def test_nobody_to_audition_is_a_whole_result(
     assert json.loads(run.result.read_text()) == result
     assert isinstance(console.file, io.StringIO)
     assert "Kept: popularity (version 1) stays the champion" in console.file.getvalue()
+
+
+def demo_process(ratings: Path, folder: Path) -> subprocess.Popen[str]:
+    """``screentest demo`` in a session of its own, so that a signal to its group is Ctrl-C."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "demo", "--data", str(ratings), "--models", "popularity,ease"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "SCREENTEST_CONNECTIONS": "4"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    assert poll(lambda: process.poll() is not None or condition(), 120)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.mark.usefixtures("no_child_left")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_the_traffic_says_how_to_go_on(ratings: Path, tmp_path: Path, number: signal.Signals) -> None:
+    process = demo_process(ratings, tmp_path)
+    wait_for(process, lambda: bool(list(tmp_path.glob("runs/*/servers/policy.port"))))
+
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+
+    run = next(tmp_path.glob("runs/2*"))
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1] == f"interrupted; go on with: screentest rollout resume {run}"
+
+
+@pytest.mark.usefixtures("no_child_left")
+def test_ctrl_c_in_the_training_begins_no_further_step(ratings: Path, tmp_path: Path) -> None:
+    process = demo_process(ratings, tmp_path)
+    wait_for(
+        process, lambda: any("train-model" in log.read_text() for log in tmp_path.glob("runs/*/logs/pipeline.log"))
+    )
+
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "the rollout had not begun; start again" in said
+    assert "register-model" not in next(tmp_path.glob("runs/*/logs/pipeline.log")).read_text()

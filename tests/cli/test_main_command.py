@@ -1,0 +1,103 @@
+"""The command as a process: exit codes, one line per error, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def screentest(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    for word in words:
+        assert word in last
+
+
+def test_help_tells_commands_and_exit_codes(tmp_path: Path) -> None:
+    done = screentest("--help", cwd=tmp_path)
+
+    assert done.returncode == 0
+    for word in ("demo", "data", "models", "pipeline", "rollout", "serve", "up", "down", "2 bad input"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("demo", "--data", "nowhere.zip"), ("DATA=nowhere.zip does not exist",)),
+        (("demo", "--models", "popularity,alss"), ("unknown model 'alss'", "wrappers/registry.py")),
+        (("demo", "--models", "ease"), ("--models 'ease'", "two")),
+        (("demo", "--models", "popularity,item_knn", "--plant", "shuffle"), ("add ease",)),
+        (("demo", "--data", "synthetic", "--json", "."), ("--json .", "cannot be written")),
+        (("pipeline", "run", "trainings"), ("unknown pipeline 'trainings'",)),
+        (("pipeline", "run", "training", "nosuch=1"), ("unknown nosuch", "its parameters: ")),
+        (("pipeline", "run", "rollout"), ("missing dataset_uri",)),
+        (("pipeline", "run", "training", "source"), ("'source' is not parameter=value",)),
+        (("rollout", "resume", "."), ("holds no rollout",)),
+        (("up",), ("holds no finished run yet", "make demo")),
+        (("up", "--run", "."), ("not a demo run's folder",)),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert_refused(screentest(*arguments, cwd=tmp_path), *words)
+    assert not list(tmp_path.glob("runs/2*"))
+
+
+@pytest.mark.parametrize("content", [b"k: [1", b"- k\n", b"k: \xff\n", b"k: none\n"])
+def test_a_damaged_config_file_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+
+    assert_refused(screentest("up", cwd=tmp_path), "config.yaml")
+
+
+def test_a_runs_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = screentest("demo", "--data", "synthetic", cwd=tmp_path, SCREENTEST_RUNS_DIR=str(tmp_path / "file"))
+    assert_refused(done, "SCREENTEST_RUNS_DIR")
+
+
+def test_down_without_a_stack_says_so(tmp_path: Path) -> None:
+    done = screentest("down", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "nothing is running\n")
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"pid": 999999999, "addresses": {}}', "[]", '{"pid": "x"}'])
+def test_a_stale_or_damaged_state_file_is_no_stack(content: str, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    state = tmp_path / "runs" / "up.json"
+    state.write_text(content)
+
+    done = screentest("down", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (0, "nothing is running\n")
+    assert not state.exists()
+
+
+def test_compiled_pipelines_can_be_checked_and_written(tmp_path: Path) -> None:
+    assert screentest("pipeline", "compile", "--check", cwd=tmp_path).returncode == 0
+    done = screentest("pipeline", "compile", "--out", str(tmp_path / "out"), "--image", "mine:1", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rollout.yaml", "training.yaml"]
+    assert "image: mine:1" in (tmp_path / "out" / "training.yaml").read_text()
