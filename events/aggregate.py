@@ -1,6 +1,7 @@
 """From the event log to the numbers that a look is decided on; every sum is taken in SQL.
 
-A session is one exposure; it is clicked if any outcome of kind ``click`` with a positive reward is filed under it.
+A session is one exposure, failed and degraded ones included, of the variant it was assigned to; it is clicked if any
+outcome of kind ``click`` with a positive reward is filed under it.
 An outcome that came before its exposure counts from the moment the exposure is there: they are joined when read.
 """
 
@@ -11,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Engine, and_, case, distinct, exists, func, select
+from sqlalchemy import ColumnElement, Engine, and_, case, distinct, exists, func, not_, select
 
 from events.database import reading
 from events.schema import EXPOSURES, OUTCOMES
 
 _IS_CLICK = and_(OUTCOMES.c.kind == "click", OUTCOMES.c.reward > 0)
 _CLICKED = exists().where(and_(OUTCOMES.c.decision_id == EXPOSURES.c.decision_id, _IS_CLICK))
+_FAILED = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0)
 
 
 class SessionRows(NamedTuple):
@@ -44,7 +46,7 @@ class Health(NamedTuple):
     Attributes:
         sessions: Sessions counted.
         errors: Sessions in which its server failed or answered too late.
-        empty: Sessions answered with an empty list.
+        empty: Sessions its server answered with an empty list; a failed one is an error and not counted here again.
         latency_p95_ms: 95th percentile of its answers, linear between ranks; NaN without sessions.
     """
 
@@ -60,9 +62,10 @@ class RecordedSession(NamedTuple):
     Attributes:
         decision_id: Its exposure.
         arm: The variant that answered.
-        items: The ids shown, best first.
+        items: The ids shown, best first; empty also for a session that failed.
         step: 0-based canary step.
         clicked: Whether a click is on disk too.
+        failed: No list could be given; asked for again under its decision_id, it counts once, as it ends.
     """
 
     decision_id: str
@@ -70,6 +73,7 @@ class RecordedSession(NamedTuple):
     items: list[int | str]
     step: int
     clicked: bool
+    failed: bool = False
 
 
 def session_rows(
@@ -108,7 +112,7 @@ def session_rows(
 
 
 def count_exposures(engine: Engine, experiment: str, *, step: int | None = None) -> int:
-    """Sessions on disk, all variants counted; of one step, or of all.
+    """Sessions on disk, failed ones and all variants counted; of one step, or of all.
 
     Raises:
         EventLogError: The log cannot be read.
@@ -118,7 +122,9 @@ def count_exposures(engine: Engine, experiment: str, *, step: int | None = None)
 
 
 def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> dict[str, int]:
-    """Distinct units per variant, of one step or of all; a variant without units is missing.
+    """Distinct units per variant, those whose sessions failed included, of one step or of all.
+
+    A variant without units is missing.
 
     Raises:
         EventLogError: The log cannot be read.
@@ -140,7 +146,7 @@ def health(engine: Engine, experiment: str, variant: str = "challenger", *, sinc
     """
     where = (EXPOSURES.c.experiment == experiment, EXPOSURES.c.variant == variant, EXPOSURES.c.step >= since_step)
     errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
-    empty = func.sum(case((EXPOSURES.c.n_items == 0, 1), else_=0))
+    empty = func.sum(case((and_(EXPOSURES.c.n_items == 0, not_(EXPOSURES.c.error)), 1), else_=0))
     with reading(engine) as connection:
         counts = connection.execute(select(errors, empty).where(*where)).one()
         latency_ms = np.array(connection.scalars(select(EXPOSURES.c.latency_ms).where(*where)).all())
@@ -162,13 +168,14 @@ def sessions_recorded(engine: Engine, experiment: str) -> dict[str, RecordedSess
             EXPOSURES.c["items"],
             EXPOSURES.c.step,
             case((_CLICKED, 1), else_=0),
+            _FAILED,
         )
         .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.session_id.is_not(None))
         .order_by(EXPOSURES.c.ts.desc())
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return {row[0]: RecordedSession(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
+    return {row[0]: RecordedSession(row[1], row[2], row[3], row[4], bool(row[5]), row[6]) for row in rows}
 
 
 def count_orphans(engine: Engine) -> int:

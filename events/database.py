@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
 
 from core.errors import ConfigError, EventLogError
 from events.schema import METADATA
@@ -103,8 +103,10 @@ def _transaction(engine: Engine, begin: str) -> Iterator[Connection]:
     try:
         with engine.connect().execution_options(sqlite_begin=begin) as connection, connection.begin():
             yield connection
-    except DBAPIError as error:
-        raise EventLogError(f"event log {engine.url.database}: {error.orig}") from error
+    except SQLAlchemyError as error:
+        # Not only the driver's errors: SQLAlchemy has its own for values and statements it cannot use.
+        reason = error.orig if isinstance(error, StatementError) else error
+        raise EventLogError(f"event log {engine.url.database}: {reason}") from error
 
 
 def _configure(dbapi_connection: Any, _record: Any) -> None:

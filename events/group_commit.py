@@ -52,6 +52,7 @@ class GroupCommit(Generic[Entry, Receipt]):
         self._max_waiting = max_waiting
         self._queue: queue.SimpleQueue[_Waiting[Entry, Receipt] | None] = queue.SimpleQueue()
         self._open = True
+        self._failure: str | None = None
         self._lock = threading.Lock()
         self._in_flight: list[_Waiting[Entry, Receipt]] = []
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
@@ -61,6 +62,11 @@ class GroupCommit(Generic[Entry, Receipt]):
     def waiting(self) -> int:
         """Entries not yet taken into a commit."""
         return self._queue.qsize()
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing will be committed any more: the writer thread died; None while it lives or ended in order."""
+        return self._failure
 
     def submit(self, entry: Entry, *, patient: bool = False) -> Future[Receipt]:
         """Queue an entry; the future resolves after the commit that holds it.
@@ -92,12 +98,15 @@ class GroupCommit(Generic[Entry, Receipt]):
         self._thread.join()
 
     def _run(self) -> None:
+        died = True
         try:
             while self._take_batch():
                 self._commit_batch()
+            died = False
         finally:
-            # Only reached with entries left when the thread dies of a programming error: nobody may wait forever.
-            self._fail_the_rest()
+            # A programming error ends the thread: that must be seen, and nobody may wait forever.
+            if died:
+                self._fail_the_rest()
 
     def _take_batch(self) -> bool:
         """Fill ``_in_flight``; False when the queue was closed and is empty."""
@@ -139,6 +148,7 @@ class GroupCommit(Generic[Entry, Receipt]):
     def _fail_the_rest(self) -> None:
         with self._lock:
             self._open = False
+            self._failure = "the event log's writer died; see the server's log, then restart it"
         left = list(self._in_flight)
         while not self._queue.empty():
             queued = self._queue.get_nowait()
@@ -146,4 +156,4 @@ class GroupCommit(Generic[Entry, Receipt]):
                 left.append(queued)
         for waiting in left:
             if not waiting.future.done():
-                waiting.future.set_exception(EventLogError("the event log's writer died; see the server's log"))
+                waiting.future.set_exception(EventLogError(self._failure))

@@ -9,10 +9,18 @@ from typing import Any, Literal, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One list shown to one unit: a session of the experiment.
+    """One session of the experiment: a unit was assigned, asked, and got a list, or could be given none.
+
+    Every session counts for the variant it was assigned to (intention to treat), whoever answered it:
+
+    * ``error`` False: the variant's own server answered; ``items`` may be empty.
+    * ``error`` True with items: a degraded session. The challenger failed and the champion's list was shown; its clicks
+      count for the challenger, as they happened.
+    * ``error`` True without items: a failed session. Nobody could answer; it counts without a click, until the same
+      decision is asked for again and answered.
 
     Attributes:
-        decision_id: Unique; recording the same one again changes nothing.
+        decision_id: Unique; recording the same one again changes nothing, except that it replaces a failed session.
         experiment: The spec's name.
         unit_id: What was assigned (the user, or the spec's own unit).
         user_id: Whom the list was made for.

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
-from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
+import orjson
+from sqlalchemy import Connection, Text, and_, bindparam
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from core.errors import BadInput, EventLogError
 from events.attribution import place, recorded_keys
@@ -25,6 +26,19 @@ from events.schema import EXPOSURES, HEARTBEATS, OUTCOMES
 from events.writer_lock import WriterLock
 
 
+class _ExposureRow(NamedTuple):
+    """An exposure as the database takes it."""
+
+    values: dict[str, Any]
+
+
+class _EncodedOutcome(NamedTuple):
+    """An outcome whose ``meta`` is JSON text already; where it is filed is found in the transaction."""
+
+    outcome: Outcome
+    meta: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Heartbeat:
     """Proves by a commit of its own that the log can be written."""
@@ -32,12 +46,23 @@ class _Heartbeat:
     ts: float
 
 
-_Entry: TypeAlias = Exposure | Outcome | _Heartbeat
+_Entry: TypeAlias = _ExposureRow | _EncodedOutcome | _Heartbeat
 _Receipt: TypeAlias = OutcomeReceipt | None
 
+
+def _insert_exposure() -> Insert:
+    """The first exposure of a decision stands, unless nothing could be shown: then the next one replaces it."""
+    # JSON comes as text, encoded before the queue: what cannot be encoded then fails alone, not with its batch.
+    encoded = {name: bindparam(f"{name}_json", type_=Text()) for name in ("items", "context")}
+    statement = insert(EXPOSURES).values(encoded)
+    replaced = {column.name: statement.excluded[column.name] for column in EXPOSURES.c if not column.primary_key}
+    nothing_shown = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0)
+    return statement.on_conflict_do_update(index_elements=["decision_id"], set_=replaced, where=nothing_shown)
+
+
 # Statements of the hot path are built once: building one costs more than running it.
-_INSERT_EXPOSURE = insert(EXPOSURES).on_conflict_do_nothing()
-_INSERT_OUTCOME = insert(OUTCOMES)
+_INSERT_EXPOSURE = _insert_exposure()
+_INSERT_OUTCOME = insert(OUTCOMES).values(meta=bindparam("meta_json", type_=Text()))
 
 
 class EventStore:
@@ -66,8 +91,8 @@ class EventStore:
 
     @property
     def failure(self) -> str | None:
-        """Why the last commit failed; None while the log is well."""
-        return self._failure
+        """Why the last commit failed, or why there will be no other; None while the log is well."""
+        return self._queue.failure or self._failure
 
     @property
     def waiting(self) -> int:
@@ -77,12 +102,14 @@ class EventStore:
     def record_exposure(self, exposure: Exposure) -> Future[None]:
         """Queue an exposure; the future resolves when it is on disk.
 
-        Recording a decision_id again changes nothing: the first stands.
+        Recording a decision_id again changes nothing: the first stands. Only a failed session in which nothing was
+        shown (``error``, no items) is replaced: the caller tried again, and it counts once, as it ended.
 
         Raises:
+            BadInput: Its context or items cannot be JSON; nothing else is affected.
             EventLogError: The log is closed or too far behind. A failing disk fails the future with it.
         """
-        return cast("Future[None]", self._queue.submit(exposure, patient=True))
+        return cast("Future[None]", self._queue.submit(_exposure_row(exposure), patient=True))
 
     def record_outcome(self, outcome: Outcome) -> Future[OutcomeReceipt]:
         """Queue an outcome; the future resolves when it is on disk.
@@ -91,9 +118,11 @@ class EventStore:
         EventLogError if the disk refused.
 
         Raises:
+            BadInput: Its meta cannot be JSON; nothing else is affected.
             EventLogError: The log is closed or too far behind.
         """
-        return cast("Future[OutcomeReceipt]", self._queue.submit(outcome))
+        entry = _EncodedOutcome(outcome, _json(dict(outcome.meta), "meta"))
+        return cast("Future[OutcomeReceipt]", self._queue.submit(entry))
 
     def probe(self) -> Future[None]:
         """Commit a heartbeat: the future resolves if the log can be written, else fails with EventLogError.
@@ -127,28 +156,28 @@ class EventStore:
 
 
 def _insert(connection: Connection, entries: Sequence[_Entry]) -> list[_Receipt | BadInput]:
-    exposures = [_exposure_row(entry) for entry in entries if isinstance(entry, Exposure)]
+    exposures = [entry.values for entry in entries if isinstance(entry, _ExposureRow)]
     if exposures:
         connection.execute(_INSERT_EXPOSURE, exposures)
     beats = [entry for entry in entries if isinstance(entry, _Heartbeat)]
     if beats:
         beat = {"writer": "event-log", "pid": os.getpid(), "ts": beats[-1].ts}
         connection.execute(insert(HEARTBEATS).values(beat).on_conflict_do_update(index_elements=["writer"], set_=beat))
-    outcomes = [entry for entry in entries if isinstance(entry, Outcome)]
+    outcomes = [entry for entry in entries if isinstance(entry, _EncodedOutcome)]
     receipts = iter(_insert_outcomes(connection, outcomes))
-    return [next(receipts) if isinstance(entry, Outcome) else None for entry in entries]
+    return [next(receipts) if isinstance(entry, _EncodedOutcome) else None for entry in entries]
 
 
-def _insert_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> list[OutcomeReceipt | BadInput]:
-    if not outcomes:
+def _insert_outcomes(connection: Connection, entries: Sequence[_EncodedOutcome]) -> list[OutcomeReceipt | BadInput]:
+    if not entries:
         return []
-    placed = place(connection, outcomes)
+    placed = place(connection, [entry.outcome for entry in entries])
     decision_ids = {found.decision_id for found in placed if not isinstance(found, BadInput)}
     # Nobody else writes this table (WriterLock): what is not there now is new.
     known = recorded_keys(connection, decision_ids)
     rows: list[dict[str, Any]] = []
     receipts: list[OutcomeReceipt | BadInput] = []
-    for outcome, found in zip(outcomes, placed, strict=True):
+    for (outcome, meta), found in zip(entries, placed, strict=True):
         if isinstance(found, BadInput):
             receipts.append(found)
             continue
@@ -157,15 +186,15 @@ def _insert_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> lis
             receipts.append(OutcomeReceipt("duplicate", found.decision_id))
         else:
             known.add(key)
-            rows.append(_outcome_row(outcome, found.decision_id))
+            rows.append(_outcome_row(outcome, meta, found.decision_id))
             receipts.append(OutcomeReceipt("accepted" if found.exposed else "orphan", found.decision_id))
     if rows:
         connection.execute(_INSERT_OUTCOME, rows)
     return receipts
 
 
-def _exposure_row(exposure: Exposure) -> dict[str, Any]:
-    return {
+def _exposure_row(exposure: Exposure) -> _ExposureRow:
+    values = {
         "decision_id": exposure.decision_id,
         "experiment": exposure.experiment,
         "unit_id": exposure.unit_id,
@@ -174,18 +203,19 @@ def _exposure_row(exposure: Exposure) -> dict[str, Any]:
         "step": exposure.step,
         "variant": exposure.variant,
         "propensity": exposure.propensity,
-        "items": list(exposure.items),
+        "items_json": _json(list(exposure.items), "items"),
         "n_items": len(exposure.items),
-        "context": dict(exposure.context),
+        "context_json": _json(dict(exposure.context), "context"),
         "channel": exposure.channel,
         "device": exposure.device,
         "latency_ms": exposure.latency_ms,
         "error": exposure.error,
         "ts": exposure.ts,
     }
+    return _ExposureRow(values)
 
 
-def _outcome_row(outcome: Outcome, decision_id: str) -> dict[str, Any]:
+def _outcome_row(outcome: Outcome, meta: str, decision_id: str) -> dict[str, Any]:
     return {
         "decision_id": decision_id,
         "item_id": outcome.item_id,
@@ -194,8 +224,15 @@ def _outcome_row(outcome: Outcome, decision_id: str) -> dict[str, Any]:
         "user_id": outcome.user_id,
         "arm": outcome.arm,
         "ts": outcome.ts,
-        "meta": dict(outcome.meta),
+        "meta_json": meta,
     }
+
+
+def _json(value: Mapping[str, Any] | Sequence[Any], name: str) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise BadInput(f"{name} cannot be kept as JSON: {error}; send a smaller or plainer one") from error
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

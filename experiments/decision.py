@@ -65,7 +65,11 @@ SRM_WEIGHTS = (0.5, 0.5)
 class LookData:
     """What has been seen when a look is taken; everything is cumulative since the rollout began.
 
-    A session that failed is a session: it belongs to the moments (without a click) and to its unit's first exposure.
+    Intention to treat: every session belongs to the variant it was assigned to, in the moments and as its unit's first
+    exposure. One that failed (nobody could answer) has no click, unless the caller asked again and was answered: then
+    it counts once, as answered. One in which the challenger failed and the champion's list was shown is the
+    challenger's with the clicks it got; it is among ``errors`` too.
+
     Whether the look ends its step follows from ``sessions`` and the spec.
 
     Attributes:
@@ -75,9 +79,9 @@ class LookData:
         control: Moments of the concurrent control's, as many strata.
         challenger_units: Distinct units ever exposed to the challenger, for the sample ratio.
         control_units: Distinct units ever exposed as concurrent control.
-        challenger_sessions: Sessions sent to the challenger, failed ones included.
+        challenger_sessions: Sessions assigned to the challenger, failed ones included.
         errors: Of these, sessions its server failed in or answered too late.
-        empty: Of these, sessions answered with an empty list.
+        empty: Of these, sessions its server answered with an empty list; failed ones are errors only.
         latency_p95_ms: 95th percentile of its answers; NaN where none is known.
     """
 
@@ -189,7 +193,7 @@ def decide_watch(
         spec: The experiment.
         challenger_sessions: Sessions of the watch, failed ones included.
         errors: Of these, sessions its server failed in or answered too late.
-        empty: Of these, sessions answered with an empty list.
+        empty: Of these, sessions its server answered with an empty list; failed ones are errors only.
         latency_p95_ms: 95th percentile of its answers; NaN where none is known.
     """
     broken = broken_guardrails(

@@ -123,8 +123,9 @@ SENTENCES = {
     "limits.duration": "It is an average over the rollout's sessions; a novelty wearing off later would not be seen.",
     # How it was measured.
     "method.session": (
-        "A session is one recommended list. Its outcome is 1 if any item of it is clicked, else 0, failed answers "
-        "included."
+        "A session is one request for a recommended list. Its outcome is 1 if any item is clicked, else 0. It counts "
+        "for the model the visitor was assigned to: without a click if nobody could answer, with its clicks if the "
+        "champion stood in for a challenger that failed."
     ),
     "method.assignment": (
         "A visitor always sees the same model at a given step, by a salted hash of the id. Challenger and an "

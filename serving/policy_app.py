@@ -1,7 +1,7 @@
 """The policy server's HTTP application: who gets which variant, the list, and what became of it.
 
-The order of things is what makes the log trustworthy: an exposure is queued before its list is answered, an outcome is
-acknowledged after its commit, and both go through one queue.
+The order of things is what makes the log trustworthy: an exposure is queued before its list is answered, or before the
+503 where nobody could give one; an outcome is acknowledged after its commit, and both go through one queue.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
+import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,8 +29,9 @@ from events.store import EventStore
 from serving.http_errors import ERROR_ANSWERS, Json, json_object
 from serving.metrics import PolicyMetrics
 from serving.model_client import Listing, ModelClient
+from serving.policy_replies import Replies, Reply
 from serving.policy_requests import ChooseRequest, parse_choose, parse_update
-from serving.routing import ActiveRoute, Assignment, Routing
+from serving.routing import ActiveRoute, Assignment, Contestant, Routing
 
 POLL_S = 1.0
 
@@ -36,11 +39,19 @@ _log = logging.getLogger(__name__)
 
 
 class _Answer(NamedTuple):
-    """A list and how it came about."""
+    """A list and how it came about.
+
+    Attributes:
+        listing: Of the variant, or of the champion that stood in; without items where nobody could give one.
+        latency_ms: How long the variant's own server took to answer or to fail.
+        error: It failed.
+        trouble: Why there is no list at all.
+    """
 
     listing: Listing
     latency_ms: float
-    degraded: bool
+    error: bool = False
+    trouble: ServerError | None = None
 
 
 class Policy:
@@ -59,7 +70,9 @@ class Policy:
         self._k = k
         self._model_timeout_s = model_timeout_s
         self._metrics = PolicyMetrics(lambda: store.waiting)
+        self._replies = Replies()
         self._models: ModelClient
+        self._loop: asyncio.AbstractEventLoop
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -78,9 +91,12 @@ class Policy:
         )
 
     async def choose(self, request: Request) -> Response:
-        """A list for a user, by the variant its unit is assigned to."""
+        """A list for a user, by the variant its unit is assigned to; to a key sent again, what was answered before."""
         start = time.perf_counter()
         asked = parse_choose(request.query_params, self._k)
+        known = self._replies.find(asked.decision_id, asked.user_id) if asked.decision_id else None
+        if known is not None and known.body:
+            return _json_of(known.body)
         active = self._routing.active
         assigned = active.assign(asked.user_id, asked.context)
         if self._store.failure:
@@ -88,7 +104,11 @@ class Policy:
             raise EventLogError(self._store.failure)
         answer = await self._list(active, assigned, asked)
         decision_id = asked.decision_id or _new_decision_id()
-        self._record(decision_id, active, assigned, asked, answer)
+        recorded = self._record(decision_id, active, assigned, asked, answer)
+        if answer.trouble is not None:
+            if asked.decision_id:
+                self._replies.keep(decision_id, Reply(asked.user_id, b""))
+            raise answer.trouble
         self._metrics.decisions.labels(active.route.experiment, assigned.variant).inc()
         self._metrics.choose_seconds.labels(assigned.variant).observe(time.perf_counter() - start)
         document = {
@@ -98,7 +118,13 @@ class Policy:
             "experiment": active.route.experiment,
             "step": active.route.step_index,
         }
-        return Json({**document, "degraded": True} if answer.degraded else document)
+        body = orjson.dumps({**document, "degraded": True} if answer.error else document)
+        if asked.decision_id:
+            body = self._replies.keep(decision_id, Reply(asked.user_id, body)).body
+        if known is not None:
+            # It failed before: once its list is answered, no look may still find the failure.
+            await asyncio.wrap_future(recorded)
+        return _json_of(body)
 
     async def update(self, request: Request) -> Response:
         """Acknowledge an outcome once it is on disk."""
@@ -132,27 +158,32 @@ class Policy:
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _list(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest) -> _Answer:
-        """The variant's list; the champion's where the challenger fails.
-
-        Raises:
-            ServerError: The champion failed; nothing was shown, so nothing is recorded.
-        """
+        """The variant's list; the champion's where the challenger fails; none where the champion fails too."""
         start = time.perf_counter()
         try:
-            listing = await self._models.recommend(assigned.server, asked.user_id, asked.k)
+            return _Answer(await self._ask(assigned.server, assigned.variant, asked), _ms_since(start))
         except ServerError as error:
-            self._metrics.model_errors.labels(assigned.variant).inc()
-            _log.warning("%s failed: %s", assigned.variant, error)
-            if assigned.variant != "challenger":
-                raise
-            latency_ms = _ms_since(start)
-            return _Answer(await self._models.recommend(active.champion, asked.user_id, asked.k), latency_ms, True)
-        return _Answer(listing, _ms_since(start), False)
+            trouble = error
+        latency_ms = _ms_since(start)
+        if assigned.variant == "challenger":
+            try:
+                return _Answer(await self._ask(active.champion, "champion", asked), latency_ms, error=True)
+            except ServerError as error:
+                trouble = error
+        return _Answer(Listing([], []), latency_ms, error=True, trouble=trouble)
+
+    async def _ask(self, server: Contestant, variant: str, asked: ChooseRequest) -> Listing:
+        try:
+            return await self._models.recommend(server, asked.user_id, asked.k)
+        except ServerError as error:
+            self._metrics.model_errors.labels(variant).inc()
+            _log.warning("%s failed: %s", variant, error)
+            raise
 
     def _record(
         self, decision_id: str, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest, answer: _Answer
-    ) -> None:
-        # Intention to treat: a unit of the challenger stays one of the challenger's, whoever answered in the end.
+    ) -> Future[None]:
+        # Intention to treat: a session is its variant's, whoever answered in the end, and even if nobody could.
         exposure = Exposure(
             decision_id=decision_id,
             experiment=active.route.experiment,
@@ -167,16 +198,20 @@ class Policy:
             channel=asked.channel,
             device=asked.device,
             latency_ms=answer.latency_ms,
-            error=answer.degraded,
+            error=answer.error,
             ts=time.time(),
         )
-        self._store.record_exposure(exposure).add_done_callback(self._count_if_lost)
+        recorded = self._store.record_exposure(exposure)
+        recorded.add_done_callback(partial(self._note_if_lost, decision_id))
+        return recorded
 
-    def _count_if_lost(self, recorded: Future[None]) -> None:
+    def _note_if_lost(self, decision_id: str, recorded: Future[None]) -> None:
         error = recorded.exception()
         if error is not None:
             self._metrics.lost_exposures.inc()
             _log.error("an exposure was lost: %s", error)
+            # Called by the log's writer thread; the replies belong to the loop's.
+            self._loop.call_soon_threadsafe(self._replies.forget, decision_id)
 
     async def _refresh(self) -> None:
         await self._routing.refresh()
@@ -203,6 +238,7 @@ class Policy:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._models = ModelClient(self._model_timeout_s)
+        self._loop = asyncio.get_running_loop()
         with suppress(Failure):
             await self._refresh()
         poll = asyncio.create_task(self._poll())
@@ -218,6 +254,10 @@ class Policy:
 def _new_decision_id() -> str:
     """32 hexadecimal digits: 12 of the time in ms, so that new keys are neighbours in the index, and 20 at random."""
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def _json_of(body: bytes) -> Response:
+    return Response(body, media_type=Json.media_type)
 
 
 def _ms_since(start: float) -> float:

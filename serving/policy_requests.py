@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from core.errors import BadInput
 from events.records import Outcome
 from serving.http_errors import parse_object
@@ -15,6 +17,8 @@ ARMS = ("champion", "control", "challenger")
 KINDS = ("add_to_cart", "click", "like", "purchase", "rating", "share", "view")
 MAX_K = 1000
 MAX_ID = 256
+MAX_DEPTH = 8
+MAX_JSON_BYTES = 16 << 10
 
 _UPDATE_FIELDS = ("user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id", "kind")
 
@@ -25,7 +29,8 @@ class ChooseRequest(NamedTuple):
     Attributes:
         user_id: Whom to recommend to.
         k: Length of the list.
-        context: As given; ``session_id``, ``channel``, ``device`` and the spec's unit are understood.
+        context: As given, up to ``MAX_DEPTH`` levels and ``MAX_JSON_BYTES``; ``session_id``, ``channel``,
+            ``device`` and the spec's unit are understood.
         session_id: From the context, if there.
         channel: From the context, if there.
         device: From the context, if there.
@@ -48,7 +53,7 @@ def parse_choose(query: Mapping[str, str], default_k: int) -> ChooseRequest:
         BadInput: Names the parameter, what was given and what is allowed.
     """
     user_id = _id(query.get("user_id"), "user_id")
-    context = parse_object(query["context"], "context") if query.get("context") else {}
+    context = _limited(parse_object(query["context"], "context"), "context") if query.get("context") else {}
     k = query.get("k", str(default_k))
     # Lengths are checked first: Python refuses to parse numbers of thousands of digits.
     if not (k.isascii() and k.isdecimal() and len(k) <= 4 and 1 <= int(k) <= MAX_K):
@@ -68,6 +73,9 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
     unknown = body.keys() - set(_UPDATE_FIELDS)
     if unknown:
         raise BadInput(f"unknown field {min(unknown)!r}; known: {', '.join(_UPDATE_FIELDS)}")
+    # Of every field, not of meta alone: a message quotes what was given, and a deep value cannot even be printed.
+    for name, value in body.items():
+        _check_depth(value, name)
     meta = body.get("meta")
     if meta is not None and not isinstance(meta, dict):
         raise BadInput(f"meta == {_short(meta)}, must be an object")
@@ -80,7 +88,7 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
         ts=time.time() if body.get("ts") is None else _finite(body["ts"], "ts"),
         kind=_one_of(body.get("kind", "click"), KINDS, "kind"),
         decision_id=None if decision_id is None else _id(decision_id, "decision_id"),
-        meta=meta or {},
+        meta=_limited(meta or {}, "meta"),
     )
 
 
@@ -94,6 +102,27 @@ def _id(value: Any, name: str) -> str:
 def _optional_id(context: Mapping[str, Any], name: str) -> str | None:
     value = context.get(name)
     return None if value is None else _id(value, f"context[{name!r}]")
+
+
+def _limited(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """What is to be kept in the event log: it must be encodable, and not fill the disk."""
+    _check_depth(document, name)
+    size = len(orjson.dumps(document))
+    if size > MAX_JSON_BYTES:
+        raise BadInput(f"{name} takes {size:,} bytes as JSON, at most {MAX_JSON_BYTES:,} are kept; send less")
+    return document
+
+
+def _check_depth(value: Any, name: str) -> None:
+    if _is_deeper(value, MAX_DEPTH):
+        raise BadInput(f"{name} is nested deeper than {MAX_DEPTH} levels; send a flatter one")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
 
 
 def _finite(value: Any, name: str) -> float:

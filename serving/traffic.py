@@ -136,7 +136,7 @@ class Traffic:
             first: Number of the first session, >= 0.
             last: One past the number of the last; ``last <= first`` runs none.
             recorded: Sessions that already have their list, by ``session_id`` (``s17``): they ask for none, their
-                clicks are sent again (an outcome counts once however often it is sent).
+                clicks are sent again (an outcome counts once however often it is sent). Failed ones ask again.
             progress: Called with the number of sessions done, now and then and at the end.
 
         Raises:
@@ -190,8 +190,10 @@ class Traffic:
             session = sessions.one(row)
             session_id = f"s{sessions.number[row]}"
             shown = recorded.get(session_id)
-            if shown is None:
-                shown = await self._choose(session, session_id, tally)
+            if shown is None or shown.failed:
+                # A failed session asked for under its own key again is the same session.
+                key = f"{self._key}-{session_id}" if shown is None else shown.decision_id
+                shown = await self._choose(session, session_id, key, tally)
             else:
                 tally.resumed += 1
             await self._click(session, session_id, shown, tally)
@@ -199,7 +201,7 @@ class Traffic:
             if progress is not None and tally.done % _PROGRESS_EVERY == 0:
                 progress(tally.done)
 
-    async def _choose(self, session: Sessions, session_id: str, tally: _Tally) -> RecordedSession:
+    async def _choose(self, session: Sessions, session_id: str, key: str, tally: _Tally) -> RecordedSession:
         context = {
             "session_id": session_id,
             UNIT: visitor_id(int(session.visitor[0])),
@@ -208,7 +210,7 @@ class Traffic:
             "time": round(float(session.timestamp[0]), 3),
         }
         query = (
-            f"user_id={self._user_ids[session.parent[0]]}&decision_id={self._key}-{session_id}"
+            f"user_id={self._user_ids[session.parent[0]]}&decision_id={quote(key, safe='')}"
             f"&context={quote(orjson.dumps(context), safe='')}"
         )
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Models in a comparison: read from MLflow, or taken from the registry and judged now."""
+"""Models in a comparison: read from MLflow, or taken from the registry and judged now, on today's data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.errors import ConfigError, TrackingError
+from core.errors import ConfigError, TrackingError, UnknownName
 from core.protocols import DataLoader
 from tracking.client import Tracker
 from tracking.models import model_folder
+from tracking.provenance import run_params
 from tracking.registry import CHAMPION, MODEL_KIND, ModelVersion, download, version_for
 from tracking.runs import PER_USER, read_arrays, read_run
 from wrappers.artifact import load_wrapper
@@ -19,6 +20,9 @@ from wrappers.base import EvaluationConfig
 from wrappers.offline import OfflineEvaluation
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import model
+
+#: Parameter of a planted run: the run whose artifact it took.
+MADE_FROM_RUN = "made_from_run"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Contestant:
         run_id: The run that trained it.
         evaluation: Its figures on the test part that all are compared on.
         version: Its version in the model registry, where it has one already.
+        refitted: Its figures are of the same model and hyperparameters trained on today's train part, because its
+            own artifact learned from another.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Contestant:
     run_id: str
     evaluation: OfflineEvaluation
     version: ModelVersion | None = None
+    refitted: bool = False
 
     @property
     def is_negative_control(self) -> bool:
@@ -84,6 +91,11 @@ def reigning_champion(
 ) -> Contestant | None:
     """The registry's champion, judged now on the loader's test part, so that pairs of users match.
 
+    Where it learned from other data or another split, its training ratings may hold what it would be judged on now,
+    and what a user rated in training is never recommended: its artifact would lose to an identical model. Then its
+    model is trained again on the loader's train part, with the hyperparameters it was registered with, for these
+    figures only; version and artifact stay what they are.
+
     Args:
         tracker: Where the registry is.
         model_name: The registered model.
@@ -95,6 +107,7 @@ def reigning_champion(
         The champion; None where the registry has none.
 
     Raises:
+        ConfigError: It is a negative control, or of a model that nobody registered here.
         DataError: Its artifact is damaged.
         TrackingError: MLflow refused.
     """
@@ -104,9 +117,48 @@ def reigning_champion(
     for one in contestants:
         if one.run_id == version.run_id:
             return one
-    champion = as_recommender(load_wrapper(download(tracker, version.uri)))
+    champion = _load_champion(tracker, version)
+    refitted = not _learned_from(tracker, version, loader)
+    judged = refit(champion, loader) if refitted else champion
     name = f"{champion.name} (version {version.version})"
-    return Contestant(name, champion.name, version.run_id, champion.evaluate(loader, options), version)
+    return Contestant(name, champion.name, version.run_id, judged.evaluate(loader, options), version, refitted)
+
+
+def refit(recommender: RecommenderWrapper, loader: DataLoader) -> RecommenderWrapper:
+    """Another recommender of the same model and hyperparameters, trained on the loader's train part.
+
+    Raises:
+        ConfigError: A hyperparameter does not fit the data.
+        DataError: There is nothing to learn from.
+    """
+    return type(recommender)(recommender.config).train(loader)
+
+
+def _load_champion(tracker: Tracker, version: ModelVersion) -> RecommenderWrapper:
+    remedy = f"name the pair (MODELS=champion,challenger), or give the alias {CHAMPION} to another version"
+    try:
+        champion = as_recommender(load_wrapper(download(tracker, version.uri)))
+    except UnknownName as error:
+        raise ConfigError(
+            f"the champion {version.uri} cannot be judged: {error}; install the package that registers it, or {remedy}"
+        ) from error
+    if champion.negative_control:
+        raise ConfigError(
+            f"the champion {version.uri} is a negative control ({champion.name}), which anything beats; {remedy}"
+        )
+    return champion
+
+
+def _learned_from(tracker: Tracker, version: ModelVersion, loader: DataLoader) -> bool:
+    """Whether the version's artifact learned from the loader's very train part; False where nothing tells."""
+    if not version.run_id:
+        return False
+    run = read_run(tracker, version.run_id)
+    # A planted twin holds the artifact of the run it was made from, and learned from that run's data.
+    while MADE_FROM_RUN in run.params:
+        run = read_run(tracker, run.params[MADE_FROM_RUN])
+    now = run_params(loader.provenance())
+    return all(run.params.get(name) == now[name] for name in ("data.sha256", "data.split"))
 
 
 def load_contestant(tracker: Tracker, contestant: Contestant) -> RecommenderWrapper:

@@ -22,11 +22,11 @@ _LEAST_DIFFERENCE = 1e-4
 
 
 class EaseConfig(ModelConfig):
-    """Hyperparameters of EASE. The default was chosen on a validation split of ml-latest-small's training part."""
+    """Hyperparameters of EASE, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     reg: float = Field(300.0, gt=0)
-    """Ridge penalty on the item-item weights, in users: more smooths more. 200-500 suits 600 users, 500-1000 some
-    thousands."""
+    """Ridge penalty on the item-item weights, in users: more smooths more. 300-500 suits ml-latest-small, which has
+    610 users; choose it anew for other data."""
     max_memory_gb: float = Field(4.0, gt=0)
     """Size of the one dense matrix that fitting needs, min(n_users, n_items) squared in float32, above which it
     refuses."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core.protocols import DataLoader, Provenance
 from evaluation.report import EvaluatedModel, evaluation_html
 from tracking.client import Tracker
-from tracking.runs import log_arrays, log_metrics, log_text
+from tracking.runs import log_arrays, log_metrics, log_params, log_text, read_run, set_tags
 from wrappers.base import EvaluationConfig
 from wrappers.offline import OfflineEvaluation, figures_of
 from wrappers.recommender import RecommenderWrapper
@@ -35,7 +35,9 @@ def judge(
     """Evaluate a model on the loader's test part and add the figures to its run.
 
     The run receives the means as metrics, and under ``evaluation/`` every user's figures (``per_user.npz``), a table
-    (``figures.json``, ``figures.csv``) and a report (``report.html``).
+    (``figures.json``, ``figures.csv``) and a report (``report.html``). How it was judged is recorded as
+    ``evaluation.k`` and ``evaluation.relevant_rating``: as parameters, which MLflow never changes, of the first
+    evaluation; as tags of the latest, whose figures the run holds.
 
     Raises:
         DataError: No held-out rating is relevant.
@@ -49,12 +51,20 @@ def judge(
     )
     figures = figures_of(evaluation)
     users = {"evaluation.users": evaluation.n_users, "evaluation.cold_users": evaluation.n_cold}
+    _log_options(tracker, run_id, options)
     log_metrics(tracker, run_id, {**evaluation.means, **users})
     log_arrays(tracker, run_id, evaluation.arrays())
     log_text(tracker, run_id, as_json(figures), "evaluation/figures.json")
     log_text(tracker, run_id, as_csv([figures]), "evaluation/figures.csv")
     log_text(tracker, run_id, html, "evaluation/report.html")
     return Evaluated(evaluation.means, html, evaluation)
+
+
+def _log_options(tracker: Tracker, run_id: str, options: EvaluationConfig) -> None:
+    judged_by = {f"evaluation.{name}": str(value) for name, value in options.model_dump().items()}
+    recorded = read_run(tracker, run_id).params
+    log_params(tracker, run_id, {name: value for name, value in judged_by.items() if name not in recorded})
+    set_tags(tracker, run_id, judged_by)
 
 
 def facts(provenance: Provenance, options: EvaluationConfig) -> dict[str, str]:

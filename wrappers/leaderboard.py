@@ -61,6 +61,7 @@ class Leaderboard:
                 "role": self._role(one),
                 "version": self.versions[one.run_id].version,
                 "run_id": one.run_id,
+                "refitted": one.refitted,
                 **figures_of(one.evaluation),
             }
             for one in self.contestants

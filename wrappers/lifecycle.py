@@ -45,6 +45,17 @@ class Registration:
     selection: Selection
     html: str
 
+    @classmethod
+    def of(cls, selection: Selection, versions: Mapping[str, ModelVersion], html: str) -> Registration:
+        """What came of a choice, with the version of each run in it."""
+        return cls(
+            champion=versions[selection.champion.run_id],
+            challenger=None if selection.challenger is None else versions[selection.challenger.run_id],
+            versions=tuple(versions.values()),
+            selection=selection,
+            html=html,
+        )
+
     @property
     def champion_uri(self) -> str:
         """Pinned: ``models:/recommender/1``."""
@@ -161,7 +172,8 @@ def register_candidates(
 
     Args:
         run_ids: Runs that were trained and evaluated.
-        loader: Their data; a champion from before is judged on its test part now.
+        loader: Their data; a champion from before is judged on its test part now, trained again on its train part
+            where it learned from another (:func:`wrappers.contestants.reigning_champion`).
         tracking_uri: MLflow's address.
         pair: ``a,b`` makes a champion and b challenger; empty: the gate decides.
         plant: none, aa, uplift, damage or shuffle.
@@ -174,33 +186,35 @@ def register_candidates(
         experiment: Where the runs are.
 
     Raises:
-        ConfigError: An option is not allowed, a model named was not trained, there is no champion to begin with, or
-            the runs were evaluated otherwise.
+        ConfigError: An option is not allowed, a model named was not trained, there is no champion to begin with, the
+            champion cannot be judged, or the runs were evaluated otherwise.
         TrackingError: MLflow cannot be reached or refused; the registry is as it was.
     """
     rule = Rule(metric=metric, threshold=threshold, pair=pair, plant=plant, seed=seed)
     options = EvaluationConfig.parse({"k": k, "relevant_rating": relevant_rating}, of="evaluation")
     tracker = connect(tracking_uri, experiment=experiment)
     contestants = trained_contestants(tracker, run_ids, options)
-    reigning = reigning_champion(tracker, model_name, contestants, loader, options)
+    reigning = reigning_champion(tracker, model_name, contestants, loader, options) if rule.keeps_champion else None
     selection = select(contestants, reigning, rule)
-    with new_run(tracker, "registration", params=asdict(rule)) as registration_run:
+    provenance = loader.provenance()
+    params = {**asdict(rule), **options.model_dump(), **run_params(provenance, seed=seed)}
+    with new_run(tracker, "registration", params=params) as registration_run:
         selection = plant_challenger(tracker, selection, rule, loader, options)
         everyone = _distinct([*contestants, selection.champion, selection.challenger])
         versions = _register(tracker, model_name, everyone, selection)
         board = Leaderboard(everyone, selection, rule.metric, versions)
-        html = board.page(facts(loader.provenance(), options))
-        log_text(tracker, registration_run, html, "leaderboard.html")
-        log_text(tracker, registration_run, as_csv(board.rows()), "leaderboard.csv")
-        log_text(tracker, registration_run, as_json(board.document()), "leaderboard.json")
+        html = _keep_leaderboard(tracker, registration_run, board, facts(provenance, options))
     report("register", 1, 1, selection.reason)
-    return Registration(
-        champion=versions[selection.champion.run_id],
-        challenger=None if selection.challenger is None else versions[selection.challenger.run_id],
-        versions=tuple(versions.values()),
-        selection=selection,
-        html=html,
-    )
+    return Registration.of(selection, versions, html)
+
+
+def _keep_leaderboard(tracker: Tracker, run_id: str, board: Leaderboard, told: Mapping[str, str]) -> str:
+    """Log the board to a run for people and for programs; the page for people."""
+    html = board.page(told)
+    log_text(tracker, run_id, html, "leaderboard.html")
+    log_text(tracker, run_id, as_csv(board.rows()), "leaderboard.csv")
+    log_text(tracker, run_id, as_json(board.document()), "leaderboard.json")
+    return html
 
 
 def _distinct(contestants: Sequence[Contestant | None]) -> list[Contestant]:

@@ -10,7 +10,7 @@ from tracking.provenance import run_params
 from tracking.registry import MODEL_KIND
 from tracking.runs import new_run
 from wrappers.base import EvaluationConfig
-from wrappers.contestants import Contestant, load_contestant
+from wrappers.contestants import MADE_FROM_RUN, Contestant, load_contestant, refit
 from wrappers.judgement import judge
 from wrappers.pyfunc import log_wrapper
 from wrappers.recommender import RecommenderWrapper
@@ -24,7 +24,7 @@ def plant_challenger(
     """Put a planted challenger in place. It gets a run of its own, with its figures, but is not trained.
 
     ``shuffle`` shuffles the champion's best items; the other plants take the champion's own artifact a second time
-    (what differs then is done by the simulated users).
+    (what differs then is done by the simulated users), and are judged like the champion: by a refit where it was.
 
     Args:
         tracker: Where the runs go.
@@ -50,10 +50,11 @@ def plant_challenger(
     params = {
         "model": planted.name,
         "plant": rule.plant,
-        "made_from_run": selection.champion.run_id,
+        MADE_FROM_RUN: selection.champion.run_id,
         **run_params(loader.provenance(), seed=rule.seed if rule.plant == "shuffle" else None),
     }
     with new_run(tracker, name, params=params, tags={MODEL_KIND: planted.name}) as run_id:
         log_wrapper(tracker, run_id, planted)
-        judged = judge(tracker, run_id, planted, loader, options)
-    return replace(selection, challenger=Contestant(name, planted.name, run_id, judged.evaluation))
+        refitted = selection.champion.refitted
+        judged = judge(tracker, run_id, refit(planted, loader) if refitted else planted, loader, options)
+    return replace(selection, challenger=Contestant(name, planted.name, run_id, judged.evaluation, refitted=refitted))

@@ -16,6 +16,10 @@ PLANTS = ("none", "aa", "uplift", "damage", "shuffle")
 SHUFFLED_CHAMPION = "ease"
 #: Becomes champion where there is none yet: the baseline that everything must beat.
 FIRST_CHAMPION = "popularity"
+_REFITTED = (
+    "{} learned from other data or another split, so its figures are of the same model and hyperparameters trained on "
+    "today's train part (the registered version is unchanged)"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class Rule:
         """Champion and challenger as named by the user; empty where the gate decides."""
         return [name.strip() for name in self.pair.split(",")] if self.pair else []
 
+    @property
+    def keeps_champion(self) -> bool:
+        """Whether the registry's champion stays champion, where there is one."""
+        return not self.pair and self.plant != "shuffle"
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -80,7 +89,7 @@ def select(contestants: Sequence[Contestant], reigning: Contestant | None, rule:
 
     Args:
         contestants: The newly trained models.
-        reigning: The registry's champion, judged on the same users; None where there is none.
+        reigning: The registry's champion, judged on the same users; None where there is none, or the rule needs none.
         rule: Metric, threshold, pair.
 
     Raises:
@@ -98,13 +107,14 @@ def select(contestants: Sequence[Contestant], reigning: Contestant | None, rule:
         n_resamples=max(2000, 800 * len(judged)),
         seed=rule.seed,
     )
+    gate_said = f"{verdict.reason}; {_REFITTED.format(champion.name)}" if champion.refitted else verdict.reason
     if rule.plant != "none":
-        said = f"{rule.plant} is planted: the challenger is made from the champion; the gate said: {verdict.reason}"
+        said = f"{rule.plant} is planted: the challenger is made from the champion; the gate said: {gate_said}"
         return Selection(champion, None, verdict, said)
     if rule.pair:
-        said = f"the pair {rule.pair} was named; the gate said: {verdict.reason}"
+        said = f"the pair {rule.pair} was named; the gate said: {gate_said}"
         return Selection(champion, _trained(contestants, rule.pair_names[1]), verdict, said)
-    return Selection(champion, None if verdict.winner is None else judged[verdict.winner], verdict, verdict.reason)
+    return Selection(champion, None if verdict.winner is None else judged[verdict.winner], verdict, gate_said)
 
 
 def _champion(contestants: Sequence[Contestant], reigning: Contestant | None, rule: Rule) -> Contestant:

@@ -118,7 +118,7 @@ def test_health_is_of_one_variant_from_a_step_on(store: EventStore, engine: Engi
     record(
         store,
         *[
-            exposure(number, step=number % 2, latency_ms=latency, error=number < 6, items=[] if number < 3 else [1])
+            exposure(number, step=number % 2, latency_ms=latency, error=number < 6, items=[] if number < 9 else [1])
             for number, latency in enumerate(latencies.tolist())
         ],
         exposure(1000, variant="control", latency_ms=1e6, error=True),
@@ -128,6 +128,19 @@ def test_health_is_of_one_variant_from_a_step_on(store: EventStore, engine: Engi
     assert health(engine, "demo", "control").errors == 1
 
 
+def test_a_failed_session_is_a_session_without_a_click_and_an_error_but_not_empty(
+    store: EventStore, engine: Engine
+) -> None:
+    record(store, exposure(1, error=True, items=[]), exposure(2), exposure(3, "v", error=True), click(3, "v"))
+    rows = session_rows(engine, "demo")
+    assert list(zip(rows.unit_id.tolist(), rows.sessions.tolist(), rows.clicked.tolist(), strict=True)) == [
+        ("u", 2, 0),
+        ("v", 1, 1),
+    ]
+    assert (count_exposures(engine, "demo"), unit_counts(engine, "demo")) == (3, {"challenger": 2})
+    assert health(engine, "demo")[:3] == (3, 2, 0)
+
+
 def test_recorded_sessions_are_found_by_their_name(store: EventStore, engine: Engine) -> None:
     record(
         store,
@@ -135,11 +148,17 @@ def test_recorded_sessions_are_found_by_their_name(store: EventStore, engine: En
         exposure(2, session_id="s2", variant="control", step=2),
         exposure(3, session_id="s1", items=[9]),
         exposure(4, session_id=None),
+        exposure(5, session_id="s3", error=True, items=[]),
+        exposure(6, session_id="s4", items=[]),
+        exposure(7, session_id="s5", error=True),
         click(2, variant="control"),
     )
     assert sessions_recorded(engine, "demo") == {
         "s1": RecordedSession("d1", "challenger", [3, "x"], 0, clicked=False),
         "s2": RecordedSession("d2", "control", [1, 2, 3], 2, clicked=True),
+        "s3": RecordedSession("d5", "challenger", [], 0, clicked=False, failed=True),
+        "s4": RecordedSession("d6", "challenger", [], 0, clicked=False),
+        "s5": RecordedSession("d7", "challenger", [1, 2, 3], 0, clicked=False),
     }
 
 

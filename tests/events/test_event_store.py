@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from core.errors import BadInput, ConfigError, EventLogError
 from events import database
@@ -73,6 +73,64 @@ def test_the_first_exposure_of_a_decision_stands(store: EventStore, url: str) ->
         store.record_exposure(exposure).result(TIMEOUT_S)
     with reading(open_database(url)) as connection:
         assert connection.scalars(select(EXPOSURES.c.variant)).all() == ["challenger"]
+
+
+def test_a_failed_session_asked_for_again_counts_once_as_it_ended(store: EventStore, url: str) -> None:
+    failed = replace(EXPOSURE, error=True, items=[], latency_ms=300.0)
+    answered = replace(EXPOSURE, step=1, ts=102.0)
+    for exposure in (failed, failed, answered, failed, replace(EXPOSURE, items=[99])):
+        store.record_exposure(exposure).result(TIMEOUT_S)
+    with reading(open_database(url)) as connection:
+        row = dict(connection.execute(select(EXPOSURES)).mappings().one())
+    assert row.pop("n_items") == 3
+    assert Exposure(**row) == answered
+    assert statuses(store, CLICK) == ["accepted"]
+
+
+@pytest.mark.parametrize("first", [{"items": []}, {"error": True}], ids=["an empty list", "a degraded session"])
+def test_what_was_answered_is_not_replaced(store: EventStore, url: str, first: dict[str, object]) -> None:
+    stands = replace(EXPOSURE, **first)
+    for exposure in (stands, replace(EXPOSURE, items=[7])):
+        store.record_exposure(exposure).result(TIMEOUT_S)
+    with reading(open_database(url)) as connection:
+        row = dict(connection.execute(select(EXPOSURES)).mappings().one())
+    assert row.pop("n_items") == len(stands.items)
+    assert Exposure(**row) == stands
+
+
+def test_what_cannot_be_json_is_refused_and_nothing_else(store: EventStore) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(400):
+        deep = {"a": deep}
+    others = [store.record_exposure(EXPOSURE), store.record_outcome(CLICK)]
+    with pytest.raises(BadInput, match="context cannot be kept as JSON"):
+        store.record_exposure(replace(EXPOSURE, decision_id="deep", context=deep))
+    with pytest.raises(BadInput, match="meta cannot be kept as JSON"):
+        store.record_outcome(replace(CLICK, kind="like", meta=deep))
+    for other in others:
+        other.result(TIMEOUT_S)
+    store.probe().result(TIMEOUT_S)
+    assert store.failure is None
+
+
+def test_what_sqlalchemy_refuses_is_a_failure_of_the_log(url: str) -> None:
+    with (
+        pytest.raises(EventLogError, match="A value is required for bind parameter"),
+        writing(open_database(url)) as connection,
+    ):
+        connection.execute(text("SELECT :nothing"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_died_is_a_failure_of_the_log(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("events.store.place", defect)
+    with pytest.raises(EventLogError, match="writer died"):
+        store.record_outcome(CLICK).result(TIMEOUT_S)
+    assert store.failure is not None
+    assert "writer died" in store.failure
 
 
 def test_an_outcome_counts_once_however_often_it_is_sent(store: EventStore, url: str) -> None:

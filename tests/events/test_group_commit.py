@@ -124,8 +124,14 @@ def test_a_programming_error_leaves_nobody_waiting(disk: Disk, queue: GroupCommi
     for future in (first, second):
         with pytest.raises(EventLogError, match="writer died"):
             future.result(TIMEOUT_S)
+    assert "writer died" in (queue.failure or "")
     with pytest.raises(EventLogError, match="closed"):
         queue.submit(2)
+
+
+def test_a_queue_closed_in_order_did_not_fail(queue: GroupCommit[int, int]) -> None:
+    queue.close()
+    assert queue.failure is None
 
 
 def test_entries_keep_their_order_over_many_threads() -> None:

@@ -1,3 +1,4 @@
+import json
 import time
 from typing import Any
 
@@ -8,6 +9,10 @@ from events.records import Outcome
 from serving.policy_requests import ChooseRequest, parse_choose, parse_update
 
 UPDATE = {"user_id": 17, "arm": "control", "item_id": 3, "reward": 1, "ts": 5, "meta": {"page": 2}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {} if levels == 1 else {"a": nested(levels - 1)}
 
 
 def test_a_request_for_a_list_with_everything() -> None:
@@ -38,6 +43,11 @@ def test_a_request_for_a_list_with_the_least() -> None:
         ({"user_id": "1", "context": '{"session_id": []}'}, "session_id"),
         ({"user_id": "1", "context": '{"device": 1.5}'}, "device"),
         ({"user_id": "1", "context": '{"channel": ""}'}, "channel"),
+        ({"user_id": "1", "context": json.dumps(nested(9))}, "context is nested deeper than 8 levels"),
+        (
+            {"user_id": "1", "context": json.dumps({"a": "x" * 16_384})},
+            "context takes 16,392 bytes as JSON, at most 16,384",
+        ),
     ],
 )
 def test_a_bad_request_for_a_list_names_the_parameter(query: dict[str, str], reason: str) -> None:
@@ -76,6 +86,9 @@ def test_ts_and_meta_may_be_left_out() -> None:
         ({"ts": float("nan")}, "ts == nan"),
         ({"meta": [1]}, "meta == [1], must be an object"),
         ({"meta": "x" * 500}, "..."),
+        ({"meta": nested(9)}, "meta is nested deeper than 8 levels"),
+        ({"meta": {"a": "x" * 16_384}}, "meta takes 16,392 bytes as JSON, at most 16,384 are kept"),
+        ({"reward": nested(9)}, "reward is nested deeper than 8 levels"),
         ({"decision_id": ""}, "decision_id == ''"),
         ({"kind": "clicks"}, "kind == 'clicks', must be one of add_to_cart, click"),
         ({"rewards": 1}, "unknown field 'rewards'"),
@@ -86,6 +99,13 @@ def test_a_bad_update_names_the_field(changes: dict[str, Any], reason: str) -> N
         parse_update({**UPDATE, **changes})
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 250
+
+
+def test_as_deep_and_as_large_as_allowed() -> None:
+    largest = {"a": "x" * (16_384 - 8)}
+    for document in (nested(8), largest):
+        assert parse_update({**UPDATE, "meta": document}).meta == document
+        assert parse_choose({"user_id": "1", "context": json.dumps(document)}, default_k=10).context == document
 
 
 def test_the_callers_own_key_is_taken() -> None:

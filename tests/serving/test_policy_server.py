@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from events.aggregate import count_exposures, session_rows, sessions_recorded
+from events.aggregate import count_exposures, health, session_rows, sessions_recorded
 from events.database import open_database, reading
 from events.rollouts import Route, current_route, put_route
 from events.schema import EXPOSURES, OUTCOMES
@@ -317,17 +317,92 @@ def test_a_failing_challenger_is_replaced_and_counted_against_it(
     assert metric(policy, 'screentest_model_errors_total{arm="challenger"}') == before + 1
 
 
-def test_a_failing_champion_is_503_and_nothing_is_recorded(policy: Policy) -> None:
+def test_a_failing_champion_is_503_and_a_failed_session(policy: Policy) -> None:
     with server_that(lambda connection: connection.close()) as broken:
         route = policy.route(champion_url=broken)
-        answer = policy.http.get("/choose", params={"user_id": user_of("control", route.experiment)})
+        user = user_of("control", route.experiment)
+        key = f"failed-{route.experiment}"
+        answer = policy.http.get("/choose", params={"user_id": user, "decision_id": key})
         ready = policy.http.get("/readyz")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
     assert "cannot be reached" in answer.json()["error"]
     assert (ready.status_code, "not ready" in ready.json()["error"]) == (503, True)
-    policy.exposure(policy.choose(user_of("challenger", route.experiment))["decision_id"])
-    assert count_exposures(open_database(policy.url), route.experiment) == 1
+    exposure = policy.exposure(key)
+    assert (exposure["variant"], exposure["error"], exposure["items"]) == ("control", True, [])
+    rows = session_rows(open_database(policy.url), route.experiment)
+    assert [column.tolist() for column in rows] == [[user], [0], ["control"], [1], [0]]
+
+
+def test_challenger_and_champion_failing_is_a_failed_session_of_the_challenger(policy: Policy) -> None:
+    with server_that(lambda connection: connection.close()) as broken:
+        route = policy.route(champion_url=broken, challenger_url=broken)
+        user = user_of("challenger", route.experiment)
+        assert policy.http.get("/choose", params={"user_id": user}).status_code == 503
+    engine = open_database(policy.url)
+    assert poll(lambda: count_exposures(engine, route.experiment) == 1, 10)
+    assert health(engine, route.experiment)[:3] == (1, 1, 0)
+
+
+@pytest.mark.parametrize("variant", ["control", "challenger"])
+def test_a_failed_session_asked_for_again_counts_once_as_answered(policy: Policy, variant: str) -> None:
+    with server_that(lambda connection: connection.close()) as broken:
+        route = policy.route(champion_url=broken, challenger_url=broken)
+        user = user_of(variant, route.experiment)
+        key = f"again-{route.experiment}"
+        for _ in range(2):
+            assert policy.http.get("/choose", params={"user_id": user, "decision_id": key}).status_code == 503
+    healed = replace(route, champion_url=policy.models["popularity"], challenger_url=policy.models["ease"])
+    put_route(open_database(policy.url), healed)
+    policy.http.post("/routes/refresh")
+    shown = policy.choose(user, decision_id=key)
+    engine = open_database(policy.url)
+    assert health(engine, route.experiment, variant)[:3] == (1, 0, 0), "on disk before it was answered"
+    assert (shown["decision_id"], len(shown["items"])) == (key, 10)
+    assert policy.update(shown, user).json()["status"] == "accepted"
+    rows = session_rows(engine, route.experiment)
+    assert [column.tolist() for column in rows] == [[user], [0], [variant], [1], [1]]
+
+
+def test_a_click_in_a_degraded_session_is_the_challengers(policy: Policy) -> None:
+    with server_that(lambda connection: connection.close()) as broken:
+        route = policy.route(challenger_url=broken)
+        user = user_of("challenger", route.experiment)
+        shown = policy.choose(user)
+    assert policy.update(shown, user).json()["status"] == "accepted"
+    engine = open_database(policy.url)
+    rows = session_rows(engine, route.experiment)
+    assert [column.tolist() for column in rows] == [[user], [0], ["challenger"], [1], [1]]
+    assert health(engine, route.experiment)[:3] == (1, 1, 0)
+
+
+def test_a_key_sent_again_gets_the_list_on_record_whatever_the_route_is_now(policy: Policy) -> None:
+    route = policy.route()
+    user, key = user_of("challenger", route.experiment), f"same-{route.experiment}"
+    shown = policy.choose(user, decision_id=key, k=3)
+    put_route(open_database(policy.url), replace(route, percent=0))
+    policy.http.post("/routes/refresh")
+    assert policy.choose(user)["arm"] == "champion"
+    assert policy.choose(user, decision_id=key) == shown
+    assert policy.update(shown, user).json()["status"] == "accepted"
+    refused = policy.http.get("/choose", params={"user_id": "another", "decision_id": key})
+    assert (refused.status_code, "was used for another user" in refused.text) == (400, True)
+
+
+def test_what_could_not_be_recorded_is_refused_and_the_log_goes_on(policy: Policy) -> None:
+    route = policy.route()
+    user = user_of("control", route.experiment)
+    deep = '{"a":' * 400 + "1" + "}" * 400
+    context = '{"a":' * 300 + "1" + "}" * 300
+    body = f'{{"user_id": "{user}", "arm": "control", "item_id": 1, "reward": 1, "meta": {deep}}}'
+    for answer in (
+        policy.http.post("/update", content=body),
+        policy.http.get("/choose", params={"user_id": user, "context": context}),
+        policy.http.post("/update", content=body.replace(deep, "[" * 1000 + "]" * 1000)),
+    ):
+        assert (answer.status_code, "nested deeper than 8 levels" in answer.json()["error"]) == (400, True)
+    assert policy.update(policy.choose(user), user).json()["status"] == "accepted"
+    assert policy.http.get("/readyz").status_code == 200
 
 
 def test_an_update_without_decision_finds_the_latest_exposure(policy: Policy) -> None:

@@ -1,54 +1,19 @@
-"""A real MLflow on SQLite; its schema is made once, because that takes seconds."""
+"""A real MLflow on SQLite, and small models logged to it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tracking.client import Tracker, connect, database_uri
+from tests.mlflow_on_sqlite import empty_database as empty_database
+from tests.mlflow_on_sqlite import environment_put_back as environment_put_back
+from tests.mlflow_on_sqlite import tracker as tracker
+from tracking.client import Tracker
 from tracking.models import log_model
 from tracking.runs import new_run
-
-
-@contextmanager
-def _environment_put_back() -> Iterator[None]:
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@pytest.fixture(autouse=True)
-def environment_put_back() -> Iterator[None]:
-    """Connecting sets MLFLOW_… for child processes; the next test must not see it."""
-    with _environment_put_back():
-        yield
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's schema and no experiment of ours."""
-    folder = tmp_path_factory.mktemp("mlflow_schema") / "made" / "on use"
-    with _environment_put_back():
-        connect(database_uri(folder), experiment="made with the schema")
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def tracker(empty_database: Path, tmp_path: Path) -> Tracker:
-    """A fresh MLflow of this test's own."""
-    folder = tmp_path / "tracking"
-    folder.mkdir()
-    shutil.copy(empty_database, folder / "mlflow.db")
-    return connect(database_uri(folder))
 
 
 @pytest.fixture

@@ -272,7 +272,9 @@ def test_no_ratings_is_refused(name: str) -> None:
         trained(name, Interactions(random_interactions().ratings.iloc[:0]))
 
 
-def test_pyfunc_answers_like_the_wrapper(name: str, tmp_path: Path) -> None:
+def test_pyfunc_answers_like_the_wrapper(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Read at the first import in a process: MLflow would print there from then on, also in other tests.
+    monkeypatch.setenv("MLFLOW_CONFIGURE_LOGGING", "false")
     import mlflow.pyfunc
 
     recommender = trained(name, random_interactions())
