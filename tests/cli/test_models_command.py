@@ -25,4 +25,4 @@ def test_json_holds_every_model_and_option() -> None:
 def test_text_reads_top_to_bottom() -> None:
     lines = CliRunner().invoke(app, ["list"]).stdout.splitlines()
     assert lines[0].startswith("ease: ")
-    assert "    neighbours = 20  (integer, >= 1)" in lines
+    assert "    neighbours = 50  (integer, >= 1)" in lines

@@ -39,7 +39,7 @@ OLD, NEW = SplitLoader(1), SplitLoader(2)
 REIGNING = {"reg": 250.0}
 
 
-def run_of(name: str, loader: MemoryLoader, tracker: Tracker, config: dict[str, object] | None = None) -> str:
+def run_of(name: str, loader: MemoryLoader, tracker: Tracker, config: dict[str, float] | None = None) -> str:
     run_id = train_and_log(name, loader, config, tracking_uri=tracker.uri)
     evaluate_and_log(run_id, loader, k=K, tracking_uri=tracker.uri)
     return run_id
