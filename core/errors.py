@@ -9,6 +9,7 @@
         ├── TrackingError      MLflow cannot be reached or refused
         ├── ServerError        a server process did not start, died or answered nonsense
         ├── EventLogError      the event log refused or lost its file
+        ├── FeatureStoreError  Redis or Feast cannot be reached or refused
         ├── RolloutError       a rollout cannot go on from the state it is in
         └── StepError          a pipeline step failed; carries the step's own traceback
 
@@ -81,6 +82,10 @@ class ServerError(Failure):
 
 class EventLogError(Failure):
     """The event log refused a write or lost its file."""
+
+
+class FeatureStoreError(Failure):
+    """Redis or Feast cannot be reached or refused a call."""
 
 
 class RolloutError(Failure):

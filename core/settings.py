@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +29,22 @@ STAGES = {"production": "champion", "staging": "challenger"}
 def _name(name: str) -> Any:
     """A setting known in the environment by a name of its own, not by ``SCREENTEST_…``."""
     return AliasChoices(name, name.lower())
+
+
+class ValidationThresholds(BaseModel):
+    """What data must be like at the least; a data set beyond a threshold is refused with the figure and the limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_ratings: int = Field(default=1, ge=1)
+    min_users: int = Field(default=1, ge=1)
+    min_items: int = Field(default=1, ge=1)
+    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of the lines of a file that may be set aside."""
+    max_duplicate_share: float = Field(default=0.01, ge=0, le=1)
+    """Share of ratings that repeat a (user, item) pair."""
+    max_unknown_item_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of ratings of items that the item table lacks, where there is one."""
 
 
 class Settings(BaseSettings):
@@ -49,6 +65,12 @@ class Settings(BaseSettings):
     data_source_path: str = Field("", validation_alias=_name("DATA_SOURCE_PATH"))
     """Folder or zip of a MovieLens layout. Empty: a cached MovieLens, else synthetic ratings."""
 
+    data_columns: dict[str, str] = {}
+    """Our names to the file's, for the columns of a CSV, Parquet or JSON file: ``{user_id: uid, rating: stars}``."""
+    data_sha256: str = ""
+    """Expected hash of a downloaded file; empty: not checked."""
+    validation: ValidationThresholds = Field(default_factory=ValidationThresholds)
+
     cache_dir: Path = Path("~/.cache/screentest")
     """Where a MovieLens that should be found without ``DATA`` lies."""
     runs_dir: Path = Path("runs")
@@ -68,10 +90,24 @@ class Settings(BaseSettings):
     gate_threshold: float = Field(0.01, ge=0)
     """A challenger's gate_metric@k must reach this and beat the champion's."""
 
+    redis_url: SecretStr = Field(SecretStr(""), validation_alias=_name("REDIS_URL"))
+    """``redis://[:password@]host:port/db``, where features are served from. Empty: an embedded Redis of the run."""
+    feature_snapshot_days: int = Field(30, ge=1)
+    """Features are computed as they were at the end of every so many days."""
+    feature_timeout_ms: float = Field(50.0, gt=0)
+    """A Redis that has not answered after this counts as down; the default features are used."""
+
+    artifact_root: str = ""
+    """Where a new MLflow experiment keeps its artifacts, e.g. ``gs://bucket/mlflow``; empty: beside its database."""
+    pipeline_root: str = ""
+    """Where a cluster's KFP keeps its artifacts, e.g. ``gs://bucket/kfp``; empty: the cluster's own default."""
+
     host: str = "127.0.0.1"
     mlflow_port: int = Field(5000, ge=0, le=65535)
     policy_port: int = Field(8080, ge=0, le=65535)
     """Ports of ``screentest up``; 0 takes any free one. The demo always takes free ones."""
+    app_port: int = Field(8501, ge=0, le=65535)
+    """Port of the review page."""
     server_start_timeout_s: float = Field(60.0, gt=0)
     model_timeout_s: float = Field(2.0, gt=0)
     """A model server that has not answered after this counts as an error."""

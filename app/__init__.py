@@ -1,0 +1,1 @@
+"""The review page: experiments, verdicts and lists, in a browser."""

@@ -1,0 +1,1 @@
+"""Features: what is computed of users and items, point-in-time correct, kept offline in Parquet and online in Redis."""
