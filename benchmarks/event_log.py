@@ -50,7 +50,7 @@ def serve(folder: Path, *, durable: bool) -> None:
     sock = listen("127.0.0.1", 0)
     url = f"sqlite:///{folder / 'events.db'}"
     store: Any = EventStore(url) if durable else NoLog()
-    policy = Policy(store, Routing(open_database(url)), k=10, model_timeout_s=1.0)
+    policy = Policy(store, Routing(open_database(url)), k=10, model_timeout_s=1.0, max_under_way=64)
     config = uvicorn.Config(policy.application(), log_config=None, access_log=False, lifespan="on")
     announce(sock, folder / "port")
     uvicorn.Server(config).run(sockets=[sock])

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cli.download_bar import download_bar
+from cli.feature_store import feature_store
 from cli.finish import Told, finish
 from cli.run_folder import RunFolder
 from cli.stages import StageBoard
 from core.logs import log_to_file
 from core.settings import Settings
 from loaders.choice import Source, choose_source
+from loaders.fetch import on_this_machine
 from loaders.registry import loader
 from pipelines.compile import compiled_path
 from pipelines.local_runner import run_pipeline
 from tracking.client import connect
 from tracking.registry import ModelVersion, resolve
+from wrappers.registry import model
 
 #: Simulated visitors; each has a real user's taste and an id of its own.
 VISITORS = 40_000
@@ -76,9 +81,17 @@ class Audition:
         self._say(f"data: {self.source.why}")
         self._say(f"run:  {self.run.path}")
         # Before anything is computed: a tracking server that does not answer should not cost minutes.
-        tracker = connect(self.tracking_uri, experiment=self.settings.mlflow_experiment_name)
-        with reaped(), StageBoard(self.console) as board:
+        tracker = connect(
+            self.tracking_uri,
+            experiment=self.settings.mlflow_experiment_name,
+            artifact_root=self.settings.artifact_root,
+        )
+        features = feature_store(self.settings, self.run) if self.needs_features else nullcontext()
+        with reaped(), features as redis, StageBoard(self.console) as board:
             trained = self._train(board)
+            if redis is not None:
+                # A rollout that is killed is resumed on the same rows.
+                redis.save()
             self._keep(board)
             if trained["challenger"]:
                 self._roll_out(trained, board)
@@ -87,6 +100,11 @@ class Audition:
         if not trained["challenger"]:
             return self._nobody_to_audition(resolve(tracker, trained["champion"]), trained, seconds)
         return finish(self.run, self._told(seconds), self.console)
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether one of the models looks features up when it serves."""
+        return any(model(name).needs_features for name in self.models)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -120,6 +138,8 @@ class Audition:
             "control_version": champion.version,
             **dict.fromkeys(figures),
             "steps": [],
+            "foretelling": [],
+            "foretelling_note": "No visitor was shown another model, so there was nothing to foretell.",
             "data": self.source.why,
             "seed": self.seed,
             "seconds": seconds,
@@ -142,16 +162,23 @@ class Audition:
             {
                 "source": self.source.path,
                 "loader": self.source.kind,
+                "columns": settings.data_columns,
                 "models": self.models,
                 "pair": ",".join(self.models) if len(self.models) == 2 else "",
                 "plant": self.plant,
                 "split": settings.split,
                 "split_n": settings.split_n,
                 "split_test_fraction": settings.split_test_fraction,
+                "split_folds": settings.split_folds,
+                "split_fold": settings.split_fold,
+                "thresholds": settings.validation.model_dump(),
+                "quarantine": settings.quarantine,
                 "k": settings.k,
                 "relevant_rating": settings.relevant_rating,
                 "gate_metric": settings.gate_metric,
                 "gate_threshold": settings.gate_threshold,
+                "features": self.needs_features,
+                "snapshot_days": settings.feature_snapshot_days,
                 "seed": self.seed,
                 "tracking_uri": self.tracking_uri,
                 "experiment": settings.mlflow_experiment_name,
@@ -202,11 +229,16 @@ def source_of(settings: Settings) -> Source:
     """The data named by path, or by a loader of the user's choice.
 
     Raises:
-        BadInput: The path does not exist, or is an address.
+        BadInput: The path does not exist, or is an address that holds no data.
         UnknownName: Nobody registered the loader.
+        DownloadError: An address cannot be read, or its download not kept.
     """
     kind, path = settings.data_loader_type, settings.data_source_path
-    if kind == "local":
-        return choose_source(path, settings.cache_dir)
-    loader(kind)
+    with download_bar() as watch:
+        if kind == "local":
+            return choose_source(
+                path, settings.cache_dir, columns=settings.data_columns, sha256=settings.data_sha256, watch=watch
+            )
+        loader(kind)
+        path = on_this_machine(path, settings.cache_dir, sha256=settings.data_sha256, watch=watch)
     return Source(kind, path, f"loader {kind!r}{f' on {path}' if path else ''}, because DATA_LOADER_TYPE names it")

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from cli.run_folder import RunFolder
 from core.errors import ConfigError
+from core.files import write_whole
 from core.settings import load_settings
 
 DEFAULT_MODELS = "popularity,item_knn,ease"
@@ -128,6 +129,4 @@ def _write_json(target: Path | None, result: dict[str, Any]) -> None:
     if str(target) == "-":
         typer.echo(text)
         return
-    partial = target.with_name(target.name + ".part")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(target)
+    write_whole(target, text + "\n")

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
 
-from cli import verdict
+from cli import offline_evidence, verdict
 from cli.run_folder import RunFolder
 from core.errors import RolloutError
 from events.database import open_database
 from events.rollouts import RolloutRecord, load_rollout
-from experiments.report import LeaderboardRow, ReportContext, rollout_html
+from experiments.foretelling import OfflineEvidence, foretell
+from experiments.foretelling_report import tell_foretelling
+from experiments.report import ReportContext, rollout_html
 from experiments.result import RolloutResult
 from loaders.prepared import PreparedDataLoader
 from serving.result_documents import result_document
@@ -25,12 +28,7 @@ from serving.rollout_folder import RolloutFolder, RolloutRequest
 from serving.rollout_history import log_rollout
 from tracking.client import Tracker, connect
 from tracking.provenance import code_version, run_params
-from tracking.registry import list_versions
-from tracking.runs import log_metrics, log_text, read_run
-from wrappers.offline import metric_name
-
-#: Offline metrics shown beside the verdict.
-_SHOWN = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+from tracking.runs import log_metrics, log_text
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,19 @@ def finish(run: RunFolder, told: Told, console: Console) -> dict[str, Any]:
     folder = RolloutFolder(run.path)
     request, result = folder.read_request(), folder.read_result()
     tracker = connect(request.tracking_uri, experiment=request.experiment)
-    context = _context(run, tracker, request, result, told)
+    offline = offline_evidence.evidence(tracker, request)
+    context = _context(run, tracker, request, result, told, offline)
     html = rollout_html(result, context)
     run_id = log_rollout(tracker, _record(folder, request), result, html, {})
     log_text(tracker, run_id, html, "rollout/report.html")
-    log_metrics(tracker, run_id, {f"seconds/{stage}": value for stage, value in told.seconds.items()})
+    foretelling = _foretelling(offline, result)
+    seconds = {f"seconds/{stage}": value for stage, value in told.seconds.items()}
+    log_metrics(tracker, run_id, {**seconds, **_offline_metrics(offline)})
+    log_text(tracker, run_id, json.dumps(foretelling, indent=2), "rollout/foretelling.json")
     run.write(run.report, html)
     document = {
         **result_document(result),
+        **foretelling,
         "data": told.data,
         "seed": request.seed,
         "seconds": dict(told.seconds),
@@ -102,14 +105,39 @@ def _record(folder: RolloutFolder, request: RolloutRequest) -> RolloutRecord:
     return record
 
 
+def _foretelling(offline: OfflineEvidence, result: RolloutResult) -> dict[str, Any]:
+    """Every offline metric's difference and verdict as JSON values, and what came of it in words."""
+    story = tell_foretelling(offline, result)
+    return {
+        "foretelling": [row.as_document() for row in foretell(offline, result)],
+        "foretelling_note": " ".join((*story.summary, *story.method)),
+    }
+
+
+def _offline_metrics(offline: OfflineEvidence) -> dict[str, float]:
+    """Differences as MLflow names and takes them, e.g. ``offline/ndcg_at_10/effect_size``; no ``@``, no NaN."""
+    return {
+        f"offline/{one.metric.replace('@', '_at_')}/{name}": value
+        for one in offline.differences
+        for name in ("effect_size", "ci_lower", "ci_upper")
+        if isfinite(value := getattr(one, name))
+    }
+
+
 def _context(
-    run: RunFolder, tracker: Tracker, request: RolloutRequest, result: RolloutResult, told: Told
+    run: RunFolder,
+    tracker: Tracker,
+    request: RolloutRequest,
+    result: RolloutResult,
+    told: Told,
+    offline: OfflineEvidence,
 ) -> ReportContext:
     provenance = run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed)
     return ReportContext(
         spec=request.spec,
         data=told.data,
-        leaderboard=_leaderboard(tracker, request, result, told),
+        leaderboard=offline_evidence.leaderboard(tracker, request, result, k=told.k, metric=told.metric),
+        offline=offline,
         seconds=told.seconds,
         run_folder=str(run.path),
         hints=(
@@ -118,22 +146,3 @@ def _context(
         ),
         provenance={"code version": str(code_version()), **provenance, "visitors": str(request.n_visitors)},
     )
-
-
-def _leaderboard(
-    tracker: Tracker, request: RolloutRequest, result: RolloutResult, told: Told
-) -> tuple[LeaderboardRow, ...]:
-    """The versions' offline metrics, best first; those judged on other data, split or k are left out."""
-    roles = {result.control_version: "champion", result.challenger_version: "challenger"}
-    rows = []
-    provenance = PreparedDataLoader(request.dataset).provenance().as_params()
-    comparable = {name: str(provenance[name]) for name in ("data.sha256", "data.split")}
-    for version in list_versions(tracker, request.model_name):
-        record = read_run(tracker, version.run_id)
-        if any(record.params.get(name) != value for name, value in comparable.items()):
-            continue
-        found = record.metrics
-        metrics = {f"{name}@{told.k}": found[key] for name in _SHOWN if (key := metric_name(name, told.k)) in found}
-        if len(metrics) == len(_SHOWN):
-            rows.append(LeaderboardRow(f"{version.model} v{version.version}", metrics, roles.get(version.version, "")))
-    return tuple(sorted(rows, key=lambda row: -row.metrics[f"{told.metric}@{told.k}"]))

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import data, demo, models, pipeline, rollout, serve, stack
+from cli import data, demo, features, models, pipeline, rollout, serve, stack
 from core.errors import ScreentestError, StepError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("demo")(demo.demo)
 app.command("up")(stack.up)
 app.command("down")(stack.down)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
+app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
 app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
 app.add_typer(rollout.app, name="rollout", help="Look at a rollout, or resume one that was killed.")

@@ -29,7 +29,7 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON, f
         typer.echo(json_format.dumps(found, indent=2))
         return
     for model in found:
-        typer.echo(f"{model['name']}: {model['summary']}")
+        typer.echo(f"{model['name']}: {model['summary']}{_remarks(model)}")
         for option in model["options"]:
             limits = f", {option['limits']}" if option["limits"] else ""
             typer.echo(f"    {option['name']} = {json_format.dumps(option['default'])}  ({option['type']}{limits})")
@@ -38,7 +38,7 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON, f
 
 
 def _described() -> list[dict[str, Any]]:
-    """A row per model: name, summary, negative_control, options."""
+    """A row per model: name, summary, negative_control, alias, needs_features, options."""
     from wrappers.registry import model, model_names
 
     return [
@@ -46,6 +46,8 @@ def _described() -> list[dict[str, Any]]:
             "name": name,
             "summary": _plain((inspect.getdoc(model(name)) or "").partition("\n")[0]),
             "negative_control": model(name).negative_control,
+            "alias": model(name).alias,
+            "needs_features": model(name).needs_features,
             "options": [
                 {
                     "name": option,
@@ -59,6 +61,13 @@ def _described() -> list[dict[str, Any]]:
         }
         for name in model_names()
     ]
+
+
+def _remarks(model: dict[str, Any]) -> str:
+    """In brackets what sets a model apart; empty where nothing does."""
+    alias = [f"registered as {model['alias']}"] if model["alias"] else []
+    features = ["ranks on features"] if model["needs_features"] else []
+    return f" ({', '.join(alias + features)})" if alias or features else ""
 
 
 def _plain(docstring: str) -> str:

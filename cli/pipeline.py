@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,8 @@ def run(
     """
     from rich.console import Console
 
+    from cli.feature_store import feature_store
+    from cli.run_folder import RunFolder
     from cli.stages import StageBoard
     from core.logs import log_to_file
     from pipelines.compile import compiled_path
@@ -63,8 +66,11 @@ def run(
     parameters = parameters_of(compiled)
     given = {**_from_settings(parameters, root), **dict(_argument(text) for text in arguments or [])}
     log_to_file(root / "screentest.log")
-    with reaped(), StageBoard(Console(file=sys.stderr)) as board:
+    features = feature_store(load_settings(), RunFolder(root.resolve())) if given.get("features") else nullcontext()
+    with reaped(), features as redis, StageBoard(Console(file=sys.stderr)) as board:
         outputs = run_pipeline(compiled, given, root=root / "artifacts", log=root / "pipeline.log", watcher=board)
+        if redis is not None:
+            redis.save()
     typer.echo(json.dumps({key: getattr(value, "uri", value) for key, value in outputs.items()}, indent=2))
 
 

@@ -46,11 +46,13 @@ def status(
 @app.command()
 def resume(run_dir: RunDir) -> None:
     """Go on with a rollout that was killed, to the same end it would have had; a finished one is told again."""
+    from cli.feature_store import kept_feature_store
     from cli.finish import finish
     from cli.run_folder import RunFolder
     from cli.stages import StageBoard
     from pipelines.local_runner import StepLog
     from serving.live_rollout import resume_rollout
+    from serving.reaper import reaped
     from serving.rollout_folder import RolloutFolder
 
     run = RunFolder(run_dir.resolve())
@@ -61,7 +63,7 @@ def resume(run_dir: RunDir) -> None:
     with StageBoard(console) as board, run.log.open("a", encoding="utf-8") as log:
         steps = StepLog(log, board)
         steps.begin(_STEP)
-        with contextlib.redirect_stdout(steps):
+        with reaped(), kept_feature_store(load_settings(), run), contextlib.redirect_stdout(steps):
             resume_rollout(run.path)
         steps.end("SUCCESS")
     finish(run, _told(run, board.seconds), console)
@@ -101,6 +103,7 @@ def _status_lines(found: RolloutStatus, run_dir: Path) -> list[str]:
             lines.append(f"effect: {points(look.effect_size, 'en')} ({interval(look.ci_lower, look.ci_upper, 'en')})")
         reasons = "; ".join(short_reason("en", code) for code in look.reasons)
         lines.append(f"last look: {look.decision} ({reasons})")
+    lines.append(f"outcomes without a session in the event log: {count(found.orphans)}")
     if found.state != "done":
         lines.append(f"if it was killed, go on with: screentest rollout resume {run_dir}")
     else:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import ConfigError
+from core.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class RunFolder:
         return self.path / "logs" / "screentest.log"
 
     @property
+    def redis(self) -> Path:
+        """Where an embedded Redis keeps the features of the run's models."""
+        return self.path / "redis"
+
+    @property
     def report(self) -> Path:
         """The HTML report."""
         return self.path / "report.html"
@@ -84,6 +90,4 @@ class RunFolder:
 
     def write(self, target: Path, text: str) -> None:
         """Write a file of this folder, all of it or nothing."""
-        partial = target.with_name(target.name + ".part")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(target)
+        write_whole(target, text)

@@ -10,14 +10,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import psutil
 import typer
 
+from cli.feature_store import kept_feature_store
 from cli.run_folder import RunFolder
 from core.errors import ConfigError, ServerError
+from core.files import write_whole
 from core.settings import Settings, load_settings
 
 _STATE = "up.json"
@@ -30,7 +33,7 @@ def up(
         bool, typer.Option("--detach", help="Return once everything answers; `screentest down` ends it.")
     ] = False,
 ) -> None:
-    """Serve a finished run: MLflow with its history, its models, and a policy server that answers with the champion."""
+    """Serve a finished run: the review page, MLflow, its models, and a policy server that answers with the champion."""
     settings = load_settings()
     state = settings.runs_dir / _STATE
     running = _running(state)
@@ -46,9 +49,7 @@ def up(
         typer.echo("stop it with `make down` (or `screentest down`)")
         return
     with _stack(folder, settings) as addresses:
-        partial = state.with_name(state.name + ".part")
-        partial.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
-        partial.replace(state)
+        write_whole(state, json.dumps({"pid": os.getpid(), "addresses": addresses}))
         try:
             _print_addresses(addresses)
             typer.echo("Ctrl-C stops everything")
@@ -78,10 +79,12 @@ def down() -> None:
 def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
     """Everything started and answering; all of it stopped at the end of the block."""
     from core.settings import export_for_children
-    from serving.live_stack import start_mlflow, start_models_and_policy
+    from serving.live_stack import start_mlflow, start_models_and_policy, start_page
     from serving.reaper import reaped
+    from serving.rollout_folder import RolloutFolder
 
     ports = {
+        "review page": _free_port(settings.host, settings.app_port, "SCREENTEST_APP_PORT"),
         "MLflow": _free_port(settings.host, settings.mlflow_port, "SCREENTEST_MLFLOW_PORT"),
         "policy server": _free_port(settings.host, settings.policy_port, "SCREENTEST_POLICY_PORT"),
     }
@@ -90,6 +93,7 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
     export_for_children({"MLFLOW_TRACKING_URI": tracking_uri})
     with ExitStack() as stack:
         stack.enter_context(reaped())
+        stack.enter_context(kept_feature_store(settings, folder))
         mlflow = stack.enter_context(
             start_mlflow(
                 tracking_uri, settings.host, ports["MLflow"], folder.path / "up", settings.server_start_timeout_s
@@ -100,13 +104,24 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
                 folder.path / "up",
                 tracking_uri=tracking_uri,
                 model_name=plan["model_name"],
+                events_url=RolloutFolder(folder.path).events_url,
                 experiment=_LIVE,
                 policy_port=ports["policy server"],
                 host=settings.host,
                 timeout_s=settings.server_start_timeout_s,
             )
         )
-        yield {"MLflow": mlflow, **served}
+        page = stack.enter_context(
+            start_page(
+                Path(str(files("app") / "main.py")),
+                served.policy_url,
+                settings.host,
+                ports["review page"],
+                folder.path / "up",
+                settings.server_start_timeout_s,
+            )
+        )
+        yield {"review page": page, "MLflow": mlflow, **served.addresses}
 
 
 def _start_detached(folder: RunFolder, settings: Settings, state: Path) -> dict[str, str]:

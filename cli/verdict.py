@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli.interval_picture import ASCII, UNICODE, interval_picture
 from experiments.figures import Language
+from experiments.foretelling_report import tell_foretelling
 from experiments.report import ReportContext
 from experiments.report_tables import Tag, step_table
 from experiments.result import RolloutResult
@@ -74,7 +75,8 @@ class _Verdict:
                 self.console.print(line, soft_wrap=True)
 
     def _explanation(self, story: Story) -> None:
-        lines = [self._text(line) for line in (*story.why, story.sequential, story.bayesian, story.limits[0])]
+        said = (*story.why, story.sequential, story.bayesian, *self._foretelling(), story.limits[0])
+        lines = [self._text(line) for line in said]
         if not self.console.is_terminal:
             for line in lines:
                 self.console.print(Text.assemble("- ", line), soft_wrap=True)
@@ -83,6 +85,11 @@ class _Verdict:
         for line in lines:
             grid.add_row(self._text("•"), line)
         self.console.print(grid, width=self.width)
+
+    def _foretelling(self) -> list[str]:
+        """Which offline metrics foretold the outcome, in one line; nothing where nobody looked."""
+        offline = self.context.offline
+        return [] if offline is None else [" ".join(tell_foretelling(offline, self.result, self.language).summary)]
 
     def _steps(self) -> None:
         """The report's table of steps, with as many columns as the width allows."""

@@ -24,6 +24,7 @@ def train_model(
         experiment: MLflow experiment to log to.
         run_id: Receives the id of the MLflow run.
     """
+    from core.settings import load_settings
     from loaders.prepared import PreparedDataLoader
     from wrappers.lifecycle import train_and_log
 
@@ -33,6 +34,7 @@ def train_model(
         configs.get(model, {}),
         tracking_uri=tracking_uri,
         experiment=experiment,
+        artifact_root=load_settings().artifact_root,
     )
     with open(run_id, "w", encoding="utf-8") as output:
         output.write(trained)

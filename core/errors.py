@@ -8,6 +8,7 @@
     └── Failure                something outside broke; the command line exits with 1
         ├── TrackingError      MLflow cannot be reached or refused
         ├── ServerError        a server process did not start, died or answered nonsense
+        ├── DownloadError      data could not be fetched, or not kept
         ├── EventLogError      the event log refused or lost its file
         ├── FeatureStoreError  Redis or Feast cannot be reached or refused
         ├── RolloutError       a rollout cannot go on from the state it is in
@@ -78,6 +79,10 @@ class TrackingError(Failure):
 
 class ServerError(Failure):
     """A server process did not start, died or answered nonsense."""
+
+
+class DownloadError(Failure):
+    """Data could not be fetched from their address, or not kept on this machine."""
 
 
 class EventLogError(Failure):

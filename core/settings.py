@@ -21,6 +21,7 @@ from pydantic_settings import (
 from yaml import YAMLError
 
 from core.errors import ConfigError
+from core.validation_text import in_one_line
 
 #: MLflow's old stages, mapped to the aliases that replaced them.
 STAGES = {"production": "champion", "staging": "challenger"}
@@ -70,17 +71,25 @@ class Settings(BaseSettings):
     data_sha256: str = ""
     """Expected hash of a downloaded file; empty: not checked."""
     validation: ValidationThresholds = Field(default_factory=ValidationThresholds)
+    quarantine: bool = False
+    """Set bad lines aside (an artifact of get-data) instead of refusing the data at the first."""
 
     cache_dir: Path = Path("~/.cache/screentest")
     """Where a MovieLens that should be found without ``DATA`` lies."""
     runs_dir: Path = Path("runs")
     """Each demo run gets a folder of its own in here."""
 
-    split: Literal["random_per_user", "leave_last_n", "temporal"] = "random_per_user"
+    split: Literal[
+        "random_per_user", "stratified", "leave_last_n", "temporal", "kfold", "kfold_per_user", "ms75", "full811"
+    ] = "random_per_user"
     split_n: int = Field(10, ge=1)
     """leave_last_n: ratings held out per user."""
     split_test_fraction: float = Field(0.2, gt=0, lt=1)
-    """random_per_user: share of each user's ratings held out; temporal: of all ratings, the latest."""
+    """random_per_user, stratified: share of each user's ratings held out; temporal: of all ratings, the latest."""
+    split_folds: int = Field(5, ge=2)
+    """kfold, kfold_per_user: parts of equal size."""
+    split_fold: int = Field(0, ge=0)
+    """kfold, kfold_per_user: number of the part that is held out, below split_folds."""
 
     k: int = Field(10, ge=1, le=1000)
     """Length of a recommended list."""
@@ -144,11 +153,7 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])} == {item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise ConfigError(f"settings: {problems} (see config.yaml and .env.example)") from error
+        raise ConfigError(f"settings: {in_one_line(error)} (see config.yaml and .env.example)") from error
     except (YAMLError, UnicodeDecodeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(

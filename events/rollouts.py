@@ -114,7 +114,18 @@ def load_rollout(engine: Engine, experiment: str) -> RolloutRecord | None:
     """
     with reading(engine) as connection:
         row = connection.execute(select(ROLLOUTS).where(ROLLOUTS.c.experiment == experiment)).mappings().first()
-    return None if row is None else RolloutRecord(**{**row, "reasons": tuple(row["reasons"])})
+    return None if row is None else _record(row)
+
+
+def list_rollouts(engine: Engine) -> list[RolloutRecord]:
+    """Every rollout there is, the one begun last first; empty before the first.
+
+    Raises:
+        EventLogError: The database cannot be read.
+    """
+    with reading(engine) as connection:
+        rows = connection.execute(select(ROLLOUTS).order_by(ROLLOUTS.c.created_at.desc())).mappings()
+        return [_record(row) for row in rows]
 
 
 def save_rollout(engine: Engine, record: RolloutRecord, *, look: Mapping[str, Any] | None = None) -> RolloutRecord:
@@ -200,6 +211,10 @@ def current_route(engine: Engine) -> Route | None:
 
 def _route(row: RowMapping) -> Route:
     return Route(**{name: value for name, value in row.items() if name != "updated_at"})
+
+
+def _record(row: RowMapping) -> RolloutRecord:
+    return RolloutRecord(**{**row, "reasons": tuple(row["reasons"])})
 
 
 def _rollout_values(record: RolloutRecord) -> dict[str, Any]:

@@ -17,21 +17,21 @@ from experiments import report_charts
 from experiments.figures import (
     LANGUAGES,
     Language,
-    chance,
+    count,
     digits_needed,
     interval,
-    per_thousand,
-    percent,
     points,
-    relative,
     seconds,
     share,
     signed,
 )
+from experiments.foretelling import OfflineEvidence
+from experiments.foretelling_report import foretelling_differences, foretelling_table, tell_foretelling
+from experiments.key_figures import key_figures
 from experiments.report_tables import guardrail_table, look_table, step_table
 from experiments.result import RolloutResult
 from experiments.spec import ExperimentSpec
-from experiments.words import WATCH, compare, final_look, label, looks_text, model_names, tell, tell_step, verdict
+from experiments.words import WATCH, final_look, label, looks_text, model_names, tell, tell_step, verdict
 
 _ENDING = re.compile(r"(?<=[%)])(?=[가-힣])")
 
@@ -68,6 +68,7 @@ class ReportContext:
         spec: The experiment's spec.
         data: One line on the data.
         leaderboard: The offline comparison, best first; may be empty.
+        offline: Challenger against champion in every offline metric; None where nobody looked.
         seconds: Stage to duration in seconds, in order.
         run_folder: Where the run's files lie.
         hints: How to open the rest: (what, command or address).
@@ -77,6 +78,7 @@ class ReportContext:
     spec: ExperimentSpec
     data: str
     leaderboard: tuple[LeaderboardRow, ...] = ()
+    offline: OfflineEvidence | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     run_folder: str = ""
     hints: tuple[tuple[str, str], ...] = ()
@@ -129,7 +131,7 @@ def _view(result: RolloutResult, context: ReportContext, language: Language) -> 
         "story": tell(result, spec, language),
         "challenger": challenger,
         "control": control,
-        "tiles": _tiles(result, language, spec.analysis.alpha),
+        "tiles": key_figures(result, language, spec.analysis.alpha),
         "interval_lead": label(language, "interval_chart.lead", level=share(1 - spec.analysis.alpha, language)),
         "interval_chart": _interval_chart(result, language),
         "step_chart": _step_chart(result, language),
@@ -142,39 +144,10 @@ def _view(result: RolloutResult, context: ReportContext, language: Language) -> 
         "look_head": looks.head,
         "look_rows": looks.rows,
         **_leaderboard(context, language),
+        "foretelling": _foretelling(result, context, language),
         "provenance": _provenance(result, context, language),
         "hints": context.hints,
     }
-
-
-def _tiles(result: RolloutResult, language: Language, alpha: float) -> list[dict[str, str]]:
-    """The four figures on top; none where they must not be used or do not exist yet."""
-    look = final_look(result)
-    if result.decision == "invalid" or compare(look) == "unknown":
-        return []
-    challenger, control = model_names(result)
-    ends = [100 * end for end in (look.effect_size, look.ci_lower, look.ci_upper)]
-    digits = digits_needed(ends)
-    rel_digits = digits_needed(100 * end for end in (look.rel_effect_size, look.rel_ci_lower, look.rel_ci_upper))
-    always_valid = label(language, "interval", level=share(1 - alpha, language))
-    between = interval(look.ci_lower, look.ci_upper, language, digits)
-    rel_between = interval(look.rel_ci_lower, look.rel_ci_upper, language, rel_digits)
-    if not isfinite(look.rel_effect_size):
-        rel_between = label(language, "no_baseline")
-    against = label(
-        language, "against", challenger=challenger, control=control, rate=percent(look.control_mean, language)
-    )
-    cells = (
-        ("click_rate", percent(look.challenger_mean, language), against),
-        ("difference", points(look.effect_size, language, digits), f"{between} ({always_valid})"),
-        ("relative", relative(look.rel_effect_size, language, rel_digits), rel_between),
-        (
-            "chance_to_win",
-            chance(look.chance_to_win, language, brief=True),
-            label(language, "expected_loss", loss=per_thousand(look.expected_loss, language)),
-        ),
-    )
-    return [{"title": label(language, key), "value": value, "note": note} for key, value, note in cells]
 
 
 def _chart_words(language: Language, title: str) -> report_charts.Words:
@@ -222,6 +195,27 @@ def _leaderboard(context: ReportContext, language: Language) -> dict[str, Any]:
     }
 
 
+def _foretelling(result: RolloutResult, context: ReportContext, language: Language) -> dict[str, Any] | None:
+    """Offline metrics against the online outcome; without rows where there is nothing to compare."""
+    evidence = context.offline
+    if evidence is None:
+        return None
+    story, content = tell_foretelling(evidence, result, language), foretelling_table(evidence, result, language)
+    title = label(language, "foretelling.alt", metrics=str(len(evidence.differences)))
+    differences = foretelling_differences(evidence, result, language)
+    drawings = [
+        (kind, report_charts.difference_chart(differences, title, width=width, name=f"foretold-{kind}-{language}"))
+        for kind, width in (("wide", report_charts.WIDE), ("narrow", report_charts.NARROW))
+    ]
+    return {
+        "summary": story.summary,
+        "method": story.method,
+        "chart": [(kind, Markup(drawing)) for kind, drawing in drawings if drawing],
+        "head": content.head,
+        "rows": content.rows if evidence.differences else (),
+    }
+
+
 def _metric(value: float) -> str:
     return f"{value:.4f}" if isfinite(value) else signed(value)
 
@@ -240,6 +234,7 @@ def _provenance(result: RolloutResult, context: ReportContext, language: Languag
         (label(language, "challenger"), f"{result.challenger} ({version} {result.challenger_version})"),
         (label(language, "data"), context.data),
         *context.provenance.items(),
+        (label(language, "orphans"), count(result.orphans)),
         (label(language, "seconds"), took),
         (label(language, "run_folder"), context.run_folder),
     ]

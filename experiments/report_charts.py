@@ -1,4 +1,4 @@
-"""The two charts of the rollout report as SVG text: drawn here, coloured by the page's style sheet.
+"""The charts of the rollout report as SVG text: drawn here, coloured by the page's style sheet.
 
 Each chart is drawn for a width in CSS pixels, once for a desktop and once for a phone, so that its letters keep their
 size. Text goes through ElementTree, which escapes it. Nothing is told by colour alone: arms are named, the control's
@@ -261,3 +261,77 @@ def _arms(step: StepResult, words: Words) -> list[tuple[str, float, int, str]]:
 
 def _hatch(name: str) -> dict[str, str]:
     return {"id": name, "width": "6", "height": "6", "patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row of the chart of differences.
+
+    Attributes:
+        name: What differs, e.g. "ndcg@10".
+        effect_size: By how much.
+        ci_lower: Lower end of its interval; NaN where it has none.
+        ci_upper: Upper end of it.
+        solid: Whether its dot is filled.
+        online: Set apart from the others, below them.
+    """
+
+    name: str
+    effect_size: float
+    ci_lower: float
+    ci_upper: float
+    solid: bool = True
+    online: bool = False
+
+
+def difference_chart(rows: Sequence[Difference], title: str, *, width: int, name: str) -> str:
+    """A dot with its interval per row, all over one axis with zero on it.
+
+    Args:
+        rows: From top to bottom; those without an effect are left out.
+        title: What the chart shows, for screen readers.
+        width: Width in CSS pixels.
+        name: An id unique in the page, for the title.
+
+    Returns:
+        One ``<svg>`` element; an empty string where no row has an effect.
+    """
+    rows = [row for row in rows if isfinite(row.effect_size)]
+    if not rows:
+        return ""
+    high_of_row, apart, foot = 28, 10, 30
+    height = len(rows) * high_of_row + apart + foot
+    svg = _svg(width, height, name, title)
+    ends = [end for row in rows for end in (row.effect_size, row.ci_lower, row.ci_upper) if isfinite(end)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    room = 0.08 * (high - low) or 0.01
+    x = _Scale(low - room, high + room, 124, width - 62)
+    _difference_axis(svg, x, height - foot, width)
+    y = high_of_row / 2
+    for row in rows:
+        if row.online:
+            _line(svg, 0, y - high_of_row / 2 + apart / 2, width, y - high_of_row / 2 + apart / 2, "boundary")
+            y += apart
+        _difference(svg, row, x, y)
+        _text(svg, signed(row.effect_size, 3), width, y + 5, "value", "end")
+        y += high_of_row
+    return tostring(svg, encoding="unicode")
+
+
+def _difference_axis(svg: Element, x: _Scale, bottom: float, width: int) -> None:
+    marks = ticks(x.low, x.high, 3 if width < 500 else 6)
+    gap = marks[1] - marks[0] if len(marks) > 1 else abs(marks[0]) or 1.0
+    digits = max(0, -floor(log10(gap) + 1e-9))
+    for mark in marks:
+        _line(svg, x(mark), 0, x(mark), bottom, "zero" if mark == 0 else "grid")
+        _text(svg, signed(mark, digits), x(mark), bottom + 18, "tick", "middle")
+
+
+def _difference(svg: Element, row: Difference, x: _Scale, y: float) -> None:
+    _text(svg, row.name, 0, y + 5, "tick")
+    if isfinite(row.ci_lower) and isfinite(row.ci_upper):
+        _line(svg, x(row.ci_lower), y, x(row.ci_upper), y, "whisker")
+        for end in (row.ci_lower, row.ci_upper):
+            _line(svg, x(end), y - 5, x(end), y + 5, "whisker")
+    dot = {"cx": f"{x(row.effect_size)}", "cy": f"{y:g}", "r": "4.5", "class": "last" if row.solid else "hollow"}
+    SubElement(svg, "circle", dot)

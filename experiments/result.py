@@ -103,6 +103,7 @@ class RolloutResult:
         units: Distinct units (simulated users) in challenger and control.
         steps: Each canary step.
         looks: Each look, in order; the last one holds the final figures.
+        orphans: Outcomes in the event log whose session is not in it; no session counts them.
     """
 
     experiment: str
@@ -117,6 +118,7 @@ class RolloutResult:
     units: int
     steps: tuple[StepResult, ...]
     looks: tuple[LookResult, ...]
+    orphans: int = 0
 
     @property
     def final(self) -> LookResult:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import ConfigError
+from core.validation_text import Problem, in_one_line
 
 
 class _Part(BaseModel):
@@ -132,8 +133,8 @@ def parse_spec(document: Any) -> ExperimentSpec:
     try:
         return ExperimentSpec.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'spec'}: {item['msg']} (given {item['input']!r})"
-            for item in error.errors()
-        )
-        raise ConfigError(f"experiment spec: {problems}") from error
+        raise ConfigError(f"experiment spec: {in_one_line(error, _problem)}") from error
+
+
+def _problem(problem: Problem) -> str:
+    return f"{problem.name or 'spec'}: {problem.message} (given {problem.given!r})"

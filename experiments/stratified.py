@@ -55,6 +55,13 @@ class _Arm(NamedTuple):
     iid_variance: float
 
 
+class _Spread(NamedTuple):
+    se: float
+    rel_se: float
+    design_effect: float
+    n_effective: float
+
+
 def stratified_effect(challenger: ClusterMoments, control: ClusterMoments) -> Effect:
     """Effect of the challenger against its concurrent control, from moments alone.
 
@@ -91,9 +98,7 @@ def stratified_effect(challenger: ClusterMoments, control: ClusterMoments) -> Ef
     if challenger.n_steps != control.n_steps:
         raise DataError(f"challenger has {challenger.n_steps} steps, control {control.n_steps}; need as many")
     n_challenger, n_control = challenger.sessions, control.sessions
-    total = n_challenger + n_control
-    # n₁n₂/(n₁+n₂) is 1/(1/n₁ + 1/n₂), and 0 rather than undefined where one arm is empty.
-    harmonic = n_challenger * n_control / np.where(total > 0, total, 1.0)
+    harmonic = _harmonic(n_challenger, n_control)
     harmonic_sum = float(harmonic.sum())
     if harmonic_sum == 0:
         return _undefined(n_challenger, n_control)
@@ -101,23 +106,35 @@ def stratified_effect(challenger: ClusterMoments, control: ClusterMoments) -> Ef
     one, two = _arm(challenger, weights), _arm(control, weights)
     effect = one.mean - two.mean
     relative = effect / two.mean if two.mean > 0 else math.nan
-    variance = one.variance + two.variance
-    status: EffectStatus = "ok"
-    if min(challenger.n_clusters, control.n_clusters) < 2:
-        status = "too_few_units"
-    elif not min(variance, one.iid_variance + two.iid_variance) > 0:
-        status = "no_variance"
-    se = rel_se = design_effect = n_effective = math.nan
-    if status == "ok":
-        se = math.sqrt(variance)
-        if two.mean > 0:
-            rel_se = math.sqrt(one.variance + two.variance * (one.mean / two.mean) ** 2) / two.mean
-        design_effect = variance / (one.iid_variance + two.iid_variance)
-        n_effective = 4 * harmonic_sum / design_effect
+    status = _status(one, two, fewest_units=min(challenger.n_clusters, control.n_clusters))
+    spread = _spread(one, two, harmonic_sum) if status == "ok" else _Spread(math.nan, math.nan, math.nan, math.nan)
     return Effect(
-        effect, relative, se, rel_se, two.mean, one.mean, n_effective, design_effect,
+        effect, relative, spread.se, spread.rel_se, two.mean, one.mean, spread.n_effective, spread.design_effect,
         n_challenger, n_control, weights, status,
     )  # fmt: skip
+
+
+def _harmonic(n_challenger: Floats, n_control: Floats) -> Floats:
+    """(S,) n₁n₂/(n₁+n₂), which is 1/(1/n₁ + 1/n₂), and 0 rather than undefined where one arm is empty."""
+    total = n_challenger + n_control
+    return n_challenger * n_control / np.where(total > 0, total, 1.0)
+
+
+def _status(one: _Arm, two: _Arm, *, fewest_units: int) -> EffectStatus:
+    if fewest_units < 2:
+        return "too_few_units"
+    varies = min(one.variance + two.variance, one.iid_variance + two.iid_variance) > 0
+    return "ok" if varies else "no_variance"
+
+
+def _spread(one: _Arm, two: _Arm, harmonic_sum: float) -> _Spread:
+    """Standard errors, and what clustering costs; both arms vary."""
+    variance = one.variance + two.variance
+    rel_se = math.nan
+    if two.mean > 0:
+        rel_se = math.sqrt(one.variance + two.variance * (one.mean / two.mean) ** 2) / two.mean
+    design_effect = variance / (one.iid_variance + two.iid_variance)
+    return _Spread(math.sqrt(variance), rel_se, design_effect, 4 * harmonic_sum / design_effect)
 
 
 def _arm(arm: ClusterMoments, weights: Floats) -> _Arm:

@@ -168,6 +168,45 @@ SENTENCES = {
     "drill.found": "The rollout gave that answer.",
     "drill.missed": "The rollout gave another answer.",
     "drill.open": "The rollout has not answered yet.",
+    # Offline against online.
+    "foretelling.won": "{challenger} won online.",
+    "foretelling.lost": "{challenger} lost online.",
+    "foretelling.undecided": "Online it stayed undecided, so no offline metric foretold a winner.",
+    "foretelling.no_outcome": "There is no online effect that an offline metric could have foretold.",
+    "foretelling.same_model": (
+        "Champion and challenger are the same model, so no offline metric could foretell anything."
+    ),
+    "foretelling.equal": (
+        "Offline, no user's list was better with one model than with the other, so nothing could be foretold."
+    ),
+    "foretelling.foretold": "Foretold by {metrics}.",
+    "foretelling.opposite": "{metrics} foretold the opposite.",
+    "foretelling.nothing": "{metrics} said nothing.",
+    "foretelling.untested": "{metrics} cannot be tested.",
+    "foretelling.leaned_same": "{metrics} leaned the same way as the online difference.",
+    "foretelling.leaned_other": "{metrics} leaned the other way than the online difference.",
+    "foretelling.method": (
+        "An offline difference is challenger minus champion on the held-out ratings of the same {users} users; its "
+        "interval is the paired bootstrap's. Each has the level {each}, so that all {metrics} together hold the true "
+        "differences with {level} confidence (Bonferroni). Coverage is one figure per model and has no interval."
+    ),
+    "foretelling.limits": (
+        "This is one rollout: a metric that was right once need not be right again. And where the challenger was "
+        "chosen by one of these metrics, on these ratings, that metric flatters it."
+    ),
+    "foretelling.missing.no_figures": (
+        "Which offline metric foretold it cannot be told: the run of {model} keeps no figures of single users."
+    ),
+    "foretelling.missing.other_data": (
+        "Which offline metric foretold it cannot be told: {model} was judged on other data or another split."
+    ),
+    "foretelling.missing.judged_otherwise": (
+        "Which offline metric foretold it cannot be told: {model} was judged with another length of lists, or "
+        "another rating counted as liked."
+    ),
+    "foretelling.missing.no_common_users": (
+        "Which offline metric foretold it cannot be told: no user was judged with {model} and with its rival."
+    ),
 }
 
 #: By reason code: what to say in passing, and in full.
@@ -309,11 +348,34 @@ LABELS = {
     "all_looks.lead": "Figures are cumulative from the first session on.",
     "leaderboard": "Offline comparison before the rollout",
     "leaderboard.lead": "Measured on held-out ratings: what decided who was auditioned, not who won.",
+    "foretelling": "Did the offline metrics foretell it?",
+    "foretelling.lead": "Challenger minus champion: in each offline metric, and in clicks online.",
+    "foretelling.alt": (
+        "Chart of the differences between challenger and champion: {metrics} offline metrics and the online click "
+        "rate, each with its interval; the table below it holds the same figures."
+    ),
+    "foretelling.online": "online clicks",
+    "metric": "Metric",
+    "interval.plain": "Interval",
+    "foretold.foretold": "foretold",
+    "foretold.opposite": "foretold the opposite",
+    "foretold.nothing": "said nothing",
+    "foretold.leaned_same": "not decided online, leaned the same",
+    "foretold.leaned_other": "not decided online, leaned the other way",
+    "foretold.leaned_neither": "not decided online, no lean",
+    "foretold.equal": "no difference",
+    "foretold.untested": "cannot be tested",
+    "foretold.no_outcome": "no online outcome",
+    "online.won": "challenger won",
+    "online.lost": "challenger lost",
+    "online.undecided": "not decided",
+    "online.unknown": "no outcome",
     "model": "Model",
     "role": "Role",
     "provenance": "Where it comes from",
     "experiment": "Experiment",
     "data": "Data",
+    "orphans": "Outcomes without a session",
     "seconds": "Time taken",
     "run_folder": "Run folder",
     "hints": "Open the rest",

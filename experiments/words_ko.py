@@ -176,6 +176,46 @@ SENTENCES = {
     "drill.found": "실제로 그렇게 결정되었습니다.",
     "drill.missed": "실제로는 다르게 결정되었습니다.",
     "drill.open": "아직 결정되지 않았습니다.",
+    "foretelling.won": "온라인에서는 후보 모델({challenger})이 이겼습니다.",
+    "foretelling.lost": "온라인에서는 후보 모델({challenger})이 졌습니다.",
+    "foretelling.undecided": "온라인에서 우열이 가려지지 않았으므로 승자를 예측한 오프라인 지표도 없습니다.",
+    "foretelling.no_outcome": "오프라인 지표가 예측했다고 할 만한 온라인 효과가 없습니다.",
+    "foretelling.same_model": (
+        "기존 모델과 후보 모델이 같은 모델이므로 어떤 오프라인 지표도 결과를 예측할 수 없었습니다."
+    ),
+    "foretelling.equal": (
+        "오프라인에서는 어느 사용자에게도 두 모델의 목록에 우열이 없었으므로 아무것도 예측할 수 없었습니다."
+    ),
+    "foretelling.foretold": "결과를 예측한 지표는 {metrics}입니다.",
+    "foretelling.opposite": "반대로 예측한 지표는 {metrics}입니다.",
+    "foretelling.nothing": "아무것도 말해 주지 않은 지표는 {metrics}입니다.",
+    "foretelling.untested": "검정할 수 없는 지표는 {metrics}입니다.",
+    "foretelling.leaned_same": "온라인 차이와 같은 방향이었던 지표는 {metrics}입니다.",
+    "foretelling.leaned_other": "온라인 차이와 반대 방향이었던 지표는 {metrics}입니다.",
+    "foretelling.method": (
+        "오프라인 차이는 같은 사용자 {users}명의 따로 떼어 둔 평점에서 구한 ‘후보 모델 − 기존 모델’이며, 구간은 "
+        "대응 부트스트랩으로 계산했습니다. 지표마다 {each} 수준을 적용하므로 지표 {metrics}개의 구간이 모두 실제 "
+        "차이를 포함할 신뢰도는 {level}입니다(본페로니). 커버리지는 모델마다 값이 하나뿐이어서 구간이 없습니다."
+    ),
+    "foretelling.limits": (
+        "이것은 한 번의 배포 결과이므로, 한 번 맞은 지표가 다음에도 맞는다고 할 수 없습니다. 또한 후보 모델을 이 "
+        "평점에서 어느 지표로 골랐다면 그 지표는 후보 모델에 유리하게 나타납니다."
+    ),
+    "foretelling.missing.no_figures": (
+        "어느 오프라인 지표가 결과를 예측했는지 알 수 없습니다. 모델({model})의 실행 기록에 사용자별 수치가 없습니다."
+    ),
+    "foretelling.missing.other_data": (
+        "어느 오프라인 지표가 결과를 예측했는지 알 수 없습니다. 모델({model})은 다른 데이터나 다른 분할로 "
+        "평가되었습니다."
+    ),
+    "foretelling.missing.judged_otherwise": (
+        "어느 오프라인 지표가 결과를 예측했는지 알 수 없습니다. 모델({model})은 다른 목록 길이나 다른 선호 평점 "
+        "기준으로 평가되었습니다."
+    ),
+    "foretelling.missing.no_common_users": (
+        "어느 오프라인 지표가 결과를 예측했는지 알 수 없습니다. 모델({model})과 상대 모델을 함께 평가한 사용자가 "
+        "없습니다."
+    ),
 }
 
 REASONS = {
@@ -312,11 +352,34 @@ LABELS = {
     "leaderboard.lead": (
         "따로 떼어 둔 평점으로 측정했습니다. 누가 이겼는지가 아니라 누구를 시험할지를 정한 결과입니다."
     ),
+    "foretelling": "오프라인 지표가 결과를 예측했는가",
+    "foretelling.lead": "오프라인 지표마다, 그리고 온라인 클릭에서 본 ‘후보 모델 − 기존 모델’의 차이입니다.",
+    "foretelling.alt": (
+        "기존 모델과 후보 모델의 차이를 나타낸 그래프. 오프라인 지표 {metrics}개와 온라인 클릭률을 구간과 함께 "
+        "보여 주며, 아래 표에 같은 수치가 있습니다."
+    ),
+    "foretelling.online": "온라인 클릭",
+    "metric": "지표",
+    "interval.plain": "신뢰구간",
+    "foretold.foretold": "예측함",
+    "foretold.opposite": "반대로 예측함",
+    "foretold.nothing": "말해 주지 않음",
+    "foretold.leaned_same": "온라인 미결, 같은 방향",
+    "foretold.leaned_other": "온라인 미결, 반대 방향",
+    "foretold.leaned_neither": "온라인 미결, 방향 없음",
+    "foretold.equal": "차이 없음",
+    "foretold.untested": "검정 불가",
+    "foretold.no_outcome": "온라인 결과 없음",
+    "online.won": "후보 모델 승리",
+    "online.lost": "후보 모델 패배",
+    "online.undecided": "미결",
+    "online.unknown": "결과 없음",
     "model": "모델",
     "role": "역할",
     "provenance": "출처",
     "experiment": "실험",
     "data": "데이터",
+    "orphans": "세션 없는 결과",
     "seconds": "소요 시간",
     "run_folder": "실행 폴더",
     "hints": "더 살펴보기",

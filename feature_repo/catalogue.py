@@ -1,7 +1,8 @@
 """Every feature there is: its name, the value that stands in where it is missing, and what it means.
 
 The order here is the order of the columns everywhere: in matrices, in packed rows, in the models. Features of a user
-or an item are as of a moment t: they know ratings with ``timestamp < t`` and nothing else.
+or an item are as of a moment t: they know ratings and tags with ``timestamp < t`` and nothing else. A pair rated twice
+counts as two ratings. Whoever has no rating before t has no row, so that every feature of theirs is missing.
 """
 
 from __future__ import annotations
@@ -41,46 +42,46 @@ class Feature(NamedTuple):
 USER_FEATURES = (
     Feature("rating_count", 0.0, "ratings so far"),
     Feature("rating_mean", 3.5, "mean rating, stars"),
-    Feature("rating_std", 1.0, "standard deviation of the ratings, stars, 0 for one rating"),
+    Feature("rating_std", 1.0, "population standard deviation of the ratings, stars, 0 for one"),
     Feature("liked_share", 0.5, "share of ratings of at least LIKED_RATING, 0 … 1"),
     Feature("recency_days", 365.0, "days since the latest rating"),
     Feature("tenure_days", 0.0, "days since the first rating"),
     Feature("active_days", 0.0, "distinct days (UTC) with a rating"),
     Feature("ratings_per_active_day", 0.0, "rating_count / active_days"),
-    Feature("rfm_recency", 1.0, "fifth of the users by recency, 1 (long ago) … 5 (lately)"),
-    Feature("rfm_frequency", 1.0, "fifth of the users by active_days, 1 … 5 (most)"),
-    Feature("rfm_value", 1.0, "fifth of the users by the sum of their ratings, 1 … 5 (most)"),
-    Feature("genre_diversity", 0.0, "Shannon entropy of genre_share, nats"),
+    Feature("rfm_recency", 1.0, "ceil(5 x share of users whose latest rating is no later), 1 (long ago) … 5 (lately)"),
+    Feature("rfm_frequency", 1.0, "the same by active_days, 1 … 5 (most)"),
+    Feature("rfm_value", 1.0, "the same by the sum of the ratings, 1 … 5 (most)"),
+    Feature("genre_diversity", 0.0, "Shannon entropy of genre_share, nats; 0 without genres"),
     Feature("session_count", 0.0, "sessions; a pause of over SESSION_GAP_S ends one"),
     Feature("session_ratings_mean", 0.0, "ratings a session"),
     Feature("session_minutes_mean", 0.0, "minutes from a session's first to its last rating, mean"),
-    Feature("item_popularity_mean", 0.0, "mean over the rated items of log(1 + ratings of the item)"),
-    Feature("item_year_mean", 1995.0, "mean release year of the rated items"),
+    Feature("item_popularity_mean", 0.0, "mean over the ratings of log(1 + ratings of the item so far)"),
+    Feature("item_year_mean", 1995.0, "mean release year over the ratings of items that have one"),
     Feature("age", 30.0, "years, where the data tells"),
     Feature("is_female", 0.5, "1 or 0, where the data tells"),
-    Feature("occupation", -1.0, "place of the occupation among the data's, ascending, where it tells"),
+    Feature("occupation", -1.0, "place of the occupation among the data's, ascending as text, from 0, where it tells"),
 )
 #: One number per genre each, behind USER_FEATURES, in this order. Their default is 0.
 USER_GENRE_FEATURES = (
-    Feature("genre_share", 0.0, "share of the ratings that went to items of the genre; over all genres they sum to 1"),
-    Feature("genre_lift", 0.0, "mean of (rating - the user's mean) over the genre's items, shrunk: sum / (count + 5)"),
+    Feature("genre_share", 0.0, "ratings of the genre over all (rating, genre) pairs; over all genres they sum to 1"),
+    Feature("genre_lift", 0.0, "rating - the user's mean over the ratings of the genre, shrunk: sum / (count + 5)"),
 )
 
 ITEM_FEATURES = (
     Feature("rating_count", 0.0, "ratings so far"),
     Feature("popularity", 0.0, "log(1 + rating_count)"),
     Feature("rating_mean", 3.5, "mean rating, stars"),
-    Feature("rating_std", 1.0, "standard deviation of the ratings, stars, 0 for one rating"),
+    Feature("rating_std", 1.0, "population standard deviation of the ratings, stars, 0 for one"),
     Feature("quality", 3.5, "mean rating shrunk towards the mean of all: (sum + 10 x mean of all) / (count + 10)"),
     Feature("liked_share", 0.5, "share of ratings of at least LIKED_RATING, 0 … 1"),
-    Feature("recent_count", 0.0, "ratings in the last 90 days"),
+    Feature("recent_count", 0.0, "ratings in [t - 90 days, t)"),
     Feature("trend", 0.0, "(recent - before) / (recent + before + 1), the last 90 days against the 90 before, -1 … 1"),
     Feature("recency_days", 365.0, "days since the latest rating"),
     Feature("listed_days", 0.0, "days since the first rating"),
     Feature("release_year", 1995.0, "where the data tells"),
-    Feature("release_age_years", 20.0, "years since 1 January of the release year"),
+    Feature("release_age_years", 20.0, "years of 365.25 days since 1 January of the release year"),
     Feature("tag_count", 0.0, "tags given so far"),
-    Feature("tag_diversity", 0.0, "Shannon entropy of the item's tags (lower case), nats"),
+    Feature("tag_diversity", 0.0, "Shannon entropy of the item's tags (lower case), nats; 0 without tags"),
     Feature("genre_count", 0.0, "genres of the item"),
 )
 #: One number per genre, behind ITEM_FEATURES. Its default is 0.

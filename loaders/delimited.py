@@ -1,14 +1,16 @@
 """Separated text to typed columns, vectorised, with the line number of every row.
 
-A sound file takes one pass of pyarrow. Only a file that pyarrow refuses is read a second time, as text
-(``loaders/salvage.py``), to find out which lines are at fault.
+A sound file takes one pass of pyarrow. Only a block that pyarrow refuses is read a second time, as text
+(``loaders/salvage.py``), to find out which lines are at fault. ``loaders/blocks.py`` reads files of any size block by
+block.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,17 +21,23 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from loaders.layouts import TableSpec
+from loaders.lines import line_texts
 from loaders.problems import Problem
 
 ARROW_TYPES = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.string()}
 _PANDAS_TYPES: dict[str, Any] = {"int64": "int64", "float32": "float32", "string": object}
 #: Bytes from which several threads read faster than one. A smaller file does without: a process that used pyarrow's
 #: threads now and then aborts when it ends (apache/arrow#34314).
-_THREADS_FROM = 2**23
+THREADS_FROM = 2**23
 _NOT_BLANK = re.compile(rb"\S")
-_BOM = b"\xef\xbb\xbf"
+#: Byte-order mark that some programs put before UTF-8.
+BOM = b"\xef\xbb\xbf"
 #: ASCII's own separator between values: no MovieLens text holds it.
 _UNIT_SEPARATOR = "\x1f"
+
+
+def _no_texts(lines: npt.NDArray[np.int64]) -> list[str]:
+    return [""] * len(lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +50,7 @@ class Table:
         problems: What was found so far.
         lines: (n_rows,) int64 line of each row; None where row i is line ``first_line + i``.
         first_line: Line of the first row.
-        raw: The file's bytes.
+        texts: Gives the text of lines by their numbers, ascending; a row of a file without lines is a line of JSON.
     """
 
     file: str
@@ -50,7 +58,7 @@ class Table:
     problems: tuple[Problem, ...] = ()
     lines: npt.NDArray[np.int64] | None = None
     first_line: int = 1
-    raw: bytes = b""
+    texts: Callable[[npt.NDArray[np.int64]], list[str]] = _no_texts
 
     @property
     def usable(self) -> bool:
@@ -69,6 +77,11 @@ class Table:
         frame = self.frame[keep].reset_index(drop=True)
         return replace(self, frame=frame, lines=lines, problems=(*self.problems, *problems))
 
+    def with_column(self, name: str, values: npt.NDArray[Any]) -> Table:
+        """The table with a column put in or replaced; the others are not copied."""
+        columns = {column: self.frame[column].to_numpy() for column in self.frame}
+        return replace(self, frame=pd.DataFrame({**columns, name: values}, copy=False))
+
 
 class OddRow(NamedTuple):
     """A row with too many or too few values.
@@ -85,19 +98,26 @@ class OddRow(NamedTuple):
 
 
 class DelimitedText:
-    """A file's bytes, and how to make pyarrow read them.
+    """The bytes of a file or of a block of its lines, and how to make pyarrow read them.
 
     Args:
         body: UTF-8 (or what claims to be), without byte-order mark.
         names: The file's columns in its order.
         spec: How the file should be written.
+        lines_before: Lines of the file before this block; the first block holds the header.
+        last: No block follows.
     """
 
-    def __init__(self, body: bytes, names: list[str], spec: TableSpec) -> None:
+    def __init__(
+        self, body: bytes, names: list[str], spec: TableSpec, *, lines_before: int = 0, last: bool = True
+    ) -> None:
         self.body = body
         self.names = names
         self.spec = spec
-        self.first_line = 2 if spec.header else 1
+        self.lines_before = lines_before
+        self.last = last
+        self.n_headers = int(spec.header and lines_before == 0)
+        self.first_line = lines_before + self.n_headers + 1
         self.recoded = spec.encoding == "utf-8" and not body.isascii()
         """Whether :meth:`as_text` passes bytes on as Latin-1, so that UTF-8 is still to be checked."""
 
@@ -113,7 +133,7 @@ class DelimitedText:
         elif separator == "::":
             body, separator = _single_separator(body)
         try:
-            table = self._read(body, separator, names, types, len(body) >= _THREADS_FROM, None)
+            table = self._read(body, separator, names, types, len(body) >= THREADS_FROM, None)
         except pa.ArrowInvalid:
             return None
         table = table.select([column.header for column in self.spec.read_columns])
@@ -125,8 +145,8 @@ class DelimitedText:
         Raises:
             pyarrow.ArrowInvalid: Not even the rows can be told apart.
         """
-        # Blank lines at the end are no rows.
-        body, separator = self.body.rstrip(b"\r\n"), self.spec.separator
+        # Blank lines at the end of a file are no rows.
+        body, separator = self.body.rstrip(b"\r\n") if self.last else self.body, self.spec.separator
         if separator == "::":
             body, separator = _single_separator(body)
         if self.recoded:
@@ -134,7 +154,8 @@ class DelimitedText:
         odd: list[OddRow] = []
 
         def note(row: Any) -> Literal["skip"]:
-            odd.append(OddRow(row.number, row.actual_columns, row.text.replace(_UNIT_SEPARATOR, "::")))
+            line = self.lines_before + row.number
+            odd.append(OddRow(line, row.actual_columns, row.text.replace(_UNIT_SEPARATOR, "::")))
             return "skip"
 
         types = dict.fromkeys(self.names, pa.string())
@@ -168,7 +189,7 @@ class DelimitedText:
     ) -> pa.Table:
         return csv.read_csv(
             pa.BufferReader(body),
-            read_options=csv.ReadOptions(column_names=names, skip_rows=self.first_line - 1, use_threads=threads),
+            read_options=csv.ReadOptions(column_names=names, skip_rows=self.n_headers, use_threads=threads),
             parse_options=csv.ParseOptions(
                 delimiter=separator,
                 quote_char='"' if self.spec.quoted else False,
@@ -180,40 +201,57 @@ class DelimitedText:
         )
 
 
-def parse_table(raw: bytes, spec: TableSpec, file: str) -> Table:
-    """Read one file.
+def parse_table(raw: bytes, spec: TableSpec, file: str, *, last: bool = True) -> Table:
+    """Read one file, or its first block of lines.
 
     Args:
-        raw: Its whole content.
+        raw: Its content.
         spec: How it should be written.
         file: Its name, for messages.
+        last: No block follows.
 
     Returns:
         The good rows in file order and every problem; no rows, and a fatal problem, if the file is empty or its
         columns are not as expected.
     """
-    body = raw.removeprefix(_BOM)
+    body = raw.removeprefix(BOM)
     if _blank_from(body, 0):
         return no_rows(spec, file, Problem("empty_file", file, "is empty", spec.expectation, fatal=True))
-    names = _header(body, spec) if spec.header else [column.header for column in spec.columns]
+    names = header_of(body, spec.separator) if spec.header else spec.headers
     missing = [column.header for column in spec.read_columns if names.count(column.header) != 1]
     if missing:
         return no_rows(spec, file, _wrong_columns(names, spec, file))
     if spec.header and _blank_from(body, len(_first_line(body))):
         return no_rows(spec, file, Problem("empty_file", file, "has a header and no rows", "at least one", fatal=True))
+    return replace(parse_rows(body, names, spec, file, last=last), texts=partial(line_texts, raw))
+
+
+def parse_rows(
+    body: bytes, names: list[str], spec: TableSpec, file: str, *, lines_before: int = 0, last: bool = True
+) -> Table:
+    """Read a block of a file's lines; see :class:`DelimitedText` for the arguments."""
     if spec.encoding == "latin-1" and not body.isascii():
         body = body.decode("latin-1").encode()
-    text = DelimitedText(body, names, spec)
+    text = DelimitedText(body, names, spec, lines_before=lines_before, last=last)
     table = text.typed()
     if table is None:
         from loaders.salvage import salvage
 
-        return salvage(text, file, raw)
+        return salvage(text, file)
     line = text.open_quote(table)
     if line is not None:
         return no_rows(spec, file, open_quote_problem(line, file))
-    frame = table.rename_columns([column.name for column in spec.read_columns]).to_pandas(use_threads=False)
-    return Table(file, frame, first_line=text.first_line, raw=raw)
+    columns = {column.name: _numpy(table[column.header]) for column in spec.read_columns}
+    return Table(file, pd.DataFrame(columns, copy=False), first_line=text.first_line)
+
+
+def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if pa.types.is_string(column.type):
+        # Equal texts become one Python object.
+        return column.to_pandas(use_threads=False).to_numpy()
+    values = column.to_numpy()
+    # A column of one chunk is a view of what pyarrow read.
+    return values if values.flags.writeable else values.copy()
 
 
 def open_quote_problem(line: int, file: str) -> Problem:
@@ -238,9 +276,10 @@ def _blank_from(body: bytes, start: int) -> bool:
     return _NOT_BLANK.search(body, start) is None
 
 
-def _header(body: bytes, spec: TableSpec) -> list[str]:
+def header_of(body: bytes, separator: str) -> list[str]:
+    """The column names that the first line lists."""
     line = _first_line(body).decode(errors="backslashreplace").strip("\r")
-    return [name.strip().strip('"') for name in line.split(spec.separator)]
+    return [name.strip().strip('"') for name in line.split(separator)]
 
 
 def _wrong_columns(names: list[str], spec: TableSpec, file: str) -> Problem:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.interactions import Interactions
+from core.protocols import Provenance
 from evaluation.splits import Split
-from loaders.base import OpenableLoader
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,8 @@ def _split_facts(d: Description) -> list[tuple[str, str]]:
     ]
 
 
-def describe_html(loader: OpenableLoader) -> str:
-    """A page of its own that describes a loader's data, without scripts or outside files."""
-    description = describe(loader.load(), loader.split_rows())
-    provenance = loader.provenance()
+def description_html(description: Description, provenance: Provenance) -> str:
+    """A page of its own that describes data, without scripts or outside files."""
     rows = [
         ("source", provenance.source),
         ("layout", provenance.layout),
@@ -214,6 +212,11 @@ def describe_html(loader: OpenableLoader) -> str:
         ),
         ratings=_bars(description.rating_counts, "{:,}"),
     )
+
+
+def all_train(interactions: Interactions) -> Split:
+    """The split that holds nothing out: for describing data that cannot be split."""
+    return Split(np.arange(len(interactions)), np.zeros(0, dtype=np.int64))
 
 
 def _bars(lengths: Mapping[str, float], figure: str) -> str:

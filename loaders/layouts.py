@@ -5,7 +5,7 @@ Source: the README of each release at https://grouplens.org/datasets/movielens/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -40,6 +40,7 @@ class TableSpec:
         header: The first line names the columns; they may then come in any order, among others.
         encoding: Of its text.
         quoted: A value may stand in double quotes.
+        item_word: What messages call an item.
     """
 
     file: str
@@ -48,6 +49,12 @@ class TableSpec:
     header: bool = False
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     quoted: bool = False
+    item_word: str = "movie"
+
+    @property
+    def headers(self) -> list[str]:
+        """What the file calls its columns, read or not."""
+        return [column.header for column in self.columns]
 
     @property
     def read_columns(self) -> tuple[Column, ...]:
@@ -63,7 +70,7 @@ class TableSpec:
     def expectation(self) -> str:
         """The columns and their separator in words."""
         named = {",": "commas", "\t": "tabs"}.get(self.separator, repr(self.separator))
-        headers = [column.header for column in self.columns]
+        headers = self.headers
         listed = ", ".join(headers) if len(headers) <= 8 else f"{', '.join(headers[:3])} … {headers[-1]}"
         return f"{len(headers)} columns separated by {named}: {listed}"
 
@@ -79,6 +86,7 @@ class Layout:
         items: Must exist.
         tags: May exist.
         users: May exist.
+        marked_by: A file that tells this layout from a more general one with the same ratings and items.
         genre_flags: Genre of each 0/1 column of ``items``, where it has such; otherwise genres are one
             column, joined by ``|``.
     """
@@ -90,6 +98,12 @@ class Layout:
     tags: TableSpec | None = None
     users: TableSpec | None = None
     genre_flags: tuple[str, ...] = ()
+    marked_by: str = ""
+
+    @property
+    def files(self) -> list[str]:
+        """The files without which it is not this layout."""
+        return [file for file in (self.ratings.file, self.items.file, self.marked_by) if file]
 
 
 _USER = Column("userId", "user_id", "int64")
@@ -169,7 +183,17 @@ ML_1M = Layout(
     ),
 )
 
-LAYOUTS = (ML_LATEST, ML_100K, ML_1M)
+ML_10M = Layout(
+    name="ml-10m",
+    releases="ml-10m",
+    ratings=ML_1M.ratings,
+    items=replace(ML_1M.items, encoding="utf-8"),
+    tags=TableSpec("tags.dat", (_USER, _MOVIE, Column("tag", "tag"), _TIMESTAMP), separator="::"),
+    marked_by="tags.dat",
+)
+
+#: The special before the general: of several that fit the same ratings, the first is taken.
+LAYOUTS = (ML_LATEST, ML_100K, ML_10M, ML_1M)
 
 
 class Located(NamedTuple):
@@ -196,12 +220,13 @@ def locate(members: Members) -> Located:
     """
     present = set(members.names)
     folders = sorted({_folder(name) for name in members.names})
-    found = [
+    fitting = [
         Located(layout, folder)
         for layout in LAYOUTS
         for folder in folders
-        if {folder + layout.ratings.file, folder + layout.items.file} <= present
+        if {folder + file for file in layout.files} <= present
     ]
+    found = list({one.member(one.layout.ratings): one for one in reversed(fitting)}.values())[::-1]
     if len(found) == 1:
         return found[0]
     if found:
@@ -209,8 +234,8 @@ def locate(members: Members) -> Located:
         raise DataError(
             f"holds {len(found)} data sets ({places}); expected one: give its folder", file=str(members.path)
         )
-    needs = "; ".join(f"{layout.ratings.file} and {layout.items.file} ({layout.releases})" for layout in LAYOUTS)
-    raise DataError(f"holds {_listing(members.names)}; expected a MovieLens layout: {needs}", file=str(members.path))
+    needs = "; ".join(f"{' and '.join(layout.files)} ({layout.releases})" for layout in LAYOUTS)
+    raise DataError(f"holds {listing(members.names)}; expected a MovieLens layout: {needs}", file=str(members.path))
 
 
 def _folder(name: str) -> str:
@@ -218,7 +243,8 @@ def _folder(name: str) -> str:
     return "" if parent == "." else f"{parent}/"
 
 
-def _listing(names: list[str], shown: int = 8) -> str:
+def listing(names: list[str], shown: int = 8) -> str:
+    """The first names, and how many more there are."""
     if not names:
         return "no files"
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from loaders.members import open_members
 from loaders.movielens import Reading, read_movielens
 from loaders.problems import Problem, first_error
 from loaders.quarantine import write_quarantine
+from loaders.set_aside import SetAside, count_set_aside
 
 
 class LocalDataLoader(BaseLoader):
@@ -30,13 +32,15 @@ class LocalDataLoader(BaseLoader):
         self.path = Path(path).expanduser()
         self.quarantine = quarantine
         self.problems: tuple[Problem, ...] = ()
-        """What was set aside, known once the data are read."""
+        """What is wrong, and set aside if there is a quarantine; known once the data are read."""
         self.n_quarantined = 0
         """Lines set aside."""
+        self.set_aside: tuple[SetAside, ...] = ()
+        """Likewise, by file."""
 
     @classmethod
-    def open(cls, source: str, *, split: SplitRule, seed: int) -> Self:
-        """The loader of a path; the seed has no use here."""
+    def open(cls, source: str, *, split: SplitRule, seed: int, columns: Mapping[str, str] | None = None) -> Self:
+        """The loader of a path; seed and columns have no use here."""
         return cls(source, split=split)
 
     @property
@@ -56,12 +60,17 @@ class LocalDataLoader(BaseLoader):
             DataError: The path is missing, is no MovieLens layout or is damaged; or a line is bad and there is
                 no quarantine. The message counts the other problems.
         """
-        reading = inspect(self.path, drop=self.quarantine is not None)
+        reading = self.inspect(drop=self.quarantine is not None)
+        self.problems = reading.problems
         if self.quarantine is not None:
             self.n_quarantined = write_quarantine(self.quarantine, reading.tables)
-            self.problems = reading.problems
+            self.set_aside = count_set_aside(reading.tables)
         usable(reading, self.path, dropped=self.quarantine is not None)
         return reading.interactions
+
+    def inspect(self, *, drop: bool) -> Reading:
+        """What there is and what is wrong with it; see :func:`inspect`."""
+        return inspect(self.path, drop=drop)
 
 
 def inspect(path: str | Path, *, drop: bool = False) -> Reading:

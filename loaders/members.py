@@ -1,17 +1,22 @@
-"""The files of a data set, whether they lie in a folder or in a zip."""
+"""The files of a data set, whether they lie in a folder or in a zip or alone."""
 
 from __future__ import annotations
 
+import gzip
 import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from core.errors import DataError
 
 #: Members a packer adds by itself.
 _NOT_DATA = ("__MACOSX", ".")
+_GZIP = b"\x1f\x8b"
 #: What zipfile raises for damage, depending on which byte is hit: NotImplementedError for a damaged version or
 #: compression number, ValueError (and its UnicodeDecodeError) for a damaged offset or name.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error)
@@ -29,13 +34,49 @@ class Members(ABC):
         self.path = path
         self.names = sorted(name for name in names if _is_data(name))
 
-    @abstractmethod
     def read(self, name: str) -> bytes:
-        """The whole content of a member.
+        """The whole content of a member, unpacked if it is a gzip.
 
         Raises:
             DataError: It cannot be read.
         """
+        with self._unpacked(name) as file:
+            return file.read()
+
+    def blocks(self, name: str, size: int) -> Iterator[bytes]:
+        """The content of a member in parts of about ``size`` bytes, each ending where a line does.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._unpacked(name) as file:
+            while block := file.read(size):
+                yield block if len(block) < size else block + file.readline()
+
+    @abstractmethod
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """The member as a binary file that can seek; what goes wrong while it is open is a DataError.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+
+    @contextmanager
+    def _unpacked(self, name: str) -> Iterator[IO[bytes]]:
+        with self.open(name) as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            if not packed:
+                yield file
+                return
+            try:
+                with gzip.open(file) as unpacked:
+                    yield unpacked
+            except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+                raise DataError(
+                    "is no complete gzip: truncated or damaged; copy or download it again",
+                    file=f"{self.path}/{name}",
+                ) from error
 
 
 class FolderMembers(Members):
@@ -50,10 +91,12 @@ class FolderMembers(Members):
             ) from error
         super().__init__(path, [entry.relative_to(path).as_posix() for entry in found])
 
-    def read(self, name: str) -> bytes:
-        """The whole content of a member."""
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """The member as a binary file."""
         try:
-            return (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                yield file
         except OSError as error:
             raise DataError(
                 f"cannot be read ({error.strerror}); expected a readable file", file=str(self.path / name)
@@ -77,11 +120,12 @@ class ZipMembers(Members):
             raise DataError(f"cannot be read ({error.strerror}); expected a readable zip", file=str(path)) from error
         super().__init__(path, names)
 
-    def read(self, name: str) -> bytes:
-        """The whole content of a member, its checksum verified."""
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """The member as a binary file, whose checksum is verified at its end."""
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.read(name)
+            with zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
+                yield file
         except (*_DAMAGED, OSError) as error:
             raise DataError(
                 "is damaged inside the zip; expected an intact archive, so copy or download it again",
@@ -93,6 +137,14 @@ class ZipMembers(Members):
                 f"cannot be unpacked ({error}); expected a plain zip, so unpack it and give the folder",
                 file=f"{self.path}/{name}",
             ) from error
+
+
+class FileMembers(FolderMembers):
+    """One file alone."""
+
+    def __init__(self, path: Path) -> None:
+        Members.__init__(self, path.parent, [])
+        self.names = [path.name]
 
 
 def open_members(path: Path) -> Members:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from core.interactions import Interactions
-from loaders.delimited import Table, parse_table
+from loaders.blocks import read_delimited
+from loaders.delimited import Table
 from loaders.layouts import Layout, Located, TableSpec, locate
 from loaders.members import Members
 from loaders.problems import Problem
@@ -25,12 +26,12 @@ class Reading:
     """What was found in a folder or zip.
 
     Attributes:
-        layout: How it is laid out.
+        layout: Name of how it is laid out.
         interactions: The good rows.
         tables: The files read, with the lines that are not among those rows.
     """
 
-    layout: Layout
+    layout: str
     interactions: Interactions
     tables: tuple[Table, ...]
 
@@ -68,33 +69,40 @@ def read_movielens(members: Members, *, drop: bool = False) -> Reading:
         users = check_users(_read(members, located, layout.users), layout.users)
     interactions = Interactions(
         ratings.frame,
-        items=_items(items.frame),
+        items=items_of(items.frame),
         genres=_genres(items.frame, layout),
         **{name: table.frame for name, table in (("tags", tags), ("users", users)) if table is not None},
     )
-    return Reading(layout, interactions, tuple(table for table in (ratings, items, tags, users) if table is not None))
+    tables = (table for table in (ratings, items, tags, users) if table is not None)
+    return Reading(layout.name, interactions, tuple(tables))
 
 
 def _read(members: Members, located: Located, spec: TableSpec) -> Table:
-    member = located.member(spec)
-    return parse_table(members.read(member), spec, f"{members.path}/{member}")
+    return read_delimited(members, located.member(spec), spec)
 
 
-def _items(frame: pd.DataFrame) -> pd.DataFrame:
+def items_of(frame: pd.DataFrame) -> pd.DataFrame:
     """item_id, title as the release writes it, and the year the title ends with."""
     title = frame["title"].astype(str).str.strip()
     year = pd.to_numeric(title.str.extract(_YEAR, expand=False)).astype("Int16")
     return pd.DataFrame({"item_id": frame["item_id"], "title": title, "year": year})
 
 
+def genres_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per item and genre of a column ``genres`` joined by ``|``; no row for an item without one."""
+    split = frame["genres"].astype(str).str.strip().str.split("|")
+    return _without_none(pd.DataFrame({"item_id": frame["item_id"], "genre": split}).explode("genre"))
+
+
 def _genres(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """One row per item and genre, in item order; no row for an item without one."""
-    if layout.genre_flags:
-        flags = frame[[f"flag {genre}" for genre in layout.genre_flags]].to_numpy()
-        row, column = np.nonzero(flags)
-        item, genre = frame["item_id"].to_numpy()[row], np.array(layout.genre_flags, dtype=object)[column]
-        genres = pd.DataFrame({"item_id": item, "genre": genre})
-    else:
-        split = frame["genres"].astype(str).str.strip().str.split("|")
-        genres = pd.DataFrame({"item_id": frame["item_id"], "genre": split}).explode("genre")
+    if not layout.genre_flags:
+        return genres_of(frame)
+    flags = frame[[f"flag {genre}" for genre in layout.genre_flags]].to_numpy()
+    row, column = np.nonzero(flags)
+    item, genre = frame["item_id"].to_numpy()[row], np.array(layout.genre_flags, dtype=object)[column]
+    return _without_none(pd.DataFrame({"item_id": item, "genre": genre}))
+
+
+def _without_none(genres: pd.DataFrame) -> pd.DataFrame:
     return genres[~genres["genre"].isin(_NO_GENRE)].reset_index(drop=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from core.protocols import Provenance
 from evaluation.splits import Split
 from loaders.base import OpenableLoader, SplitRule
 from loaders.describe import describe
+from loaders.schemas import conforming
 
 FORMAT = 1
 _PROVENANCE = "provenance.json"
@@ -32,6 +34,8 @@ _TABLES = {
 }
 #: Where a rating stood before the split, so that ``load`` gives back the original order.
 _ROW = "row"
+#: Ratings that the split left out of train and test; there is a file only if there are some.
+_LEFT_OUT = "left_out"
 
 
 def write_prepared(loader: OpenableLoader, folder: str | Path) -> dict[str, Any]:
@@ -46,17 +50,19 @@ def write_prepared(loader: OpenableLoader, folder: str | Path) -> dict[str, Any]
 
     Raises:
         ConfigError: The folder holds something else.
-        DataError: The loader's data are bad or cannot be split.
+        DataError: The loader's data are bad, break a schema of ``loaders/schemas.py`` or cannot be split.
     """
     target = Path(folder)
     if target.exists() and not _replaceable(target):
         raise ConfigError(f"{target} holds other files; give a folder that is new, empty or a prepared data set")
-    interactions, split = loader.load(), loader.split_rows()
+    interactions, split = conforming(loader.load(), str(target)), loader.split_rows()
     # A folder beside the target lies on the same file system, so that the rename is atomic.
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     draft.mkdir(parents=True)
     try:
-        for part, rows in (("train", split.train), ("test", split.test)):
+        left_out = np.setdiff1d(np.arange(len(interactions)), np.concatenate(split))
+        parts = {"train": split.train, "test": split.test} | ({_LEFT_OUT: left_out} if len(left_out) else {})
+        for part, rows in parts.items():
             _write(interactions.ratings.iloc[rows].assign(**{_ROW: rows}), draft / f"{part}.parquet")
         for table in _TABLES:
             _write(getattr(interactions, table), draft / f"{table}.parquet")
@@ -88,14 +94,17 @@ class PreparedDataLoader:
             raise DataError(f"lacks {', '.join(missing)}; expected a complete prepared data set", file=str(self.folder))
 
     @classmethod
-    def open(cls, source: str, *, split: SplitRule, seed: int) -> Self:
+    def open(cls, source: str, *, split: SplitRule, seed: int, columns: Mapping[str, str] | None = None) -> Self:
         """The loader of a folder; its split was made when it was written."""
         return cls(source)
 
     def load(self) -> Interactions:
         """Everything in the original order."""
-        ratings = pd.concat([self._ratings("train"), self._ratings("test")])
+        left_out = [self._ratings(_LEFT_OUT)] if self._file(_LEFT_OUT).is_file() else []
+        ratings = pd.concat([self._ratings("train"), self._ratings("test"), *left_out])
         order = np.argsort(ratings[_ROW].to_numpy(), kind="stable")
+        if not np.array_equal(ratings[_ROW].to_numpy()[order], np.arange(len(ratings))):
+            raise DataError("lacks some of the ratings it was made of; prepare the data again", file=str(self.folder))
         return self._interactions(ratings.iloc[order])
 
     def train(self) -> Interactions:
@@ -116,7 +125,9 @@ class PreparedDataLoader:
 
     def _interactions(self, ratings: pd.DataFrame) -> Interactions:
         tables = {name: self._table(name, columns) for name, columns in _TABLES.items()}
-        return Interactions(ratings.drop(columns=_ROW).reset_index(drop=True), **tables)
+        return conforming(
+            Interactions(ratings.drop(columns=_ROW).reset_index(drop=True), **tables), source=str(self.folder)
+        )
 
     def _ratings(self, part: str) -> pd.DataFrame:
         return self._table(part, (*RATING_COLUMNS, _ROW))

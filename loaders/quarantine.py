@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from core.errors import ConfigError
 from loaders.delimited import Table
@@ -46,25 +45,5 @@ def _bad_lines(table: Table) -> list[tuple[str, int, str, str]]:
         for place, line in enumerate(problem.lines.tolist()):
             reasons.setdefault(line, []).append(problem.reason(place))
     lines = sorted(reasons)
-    texts = line_texts(table.raw, np.array(lines, dtype=np.int64))
+    texts = table.texts(np.array(lines, dtype=np.int64))
     return [(table.file, line, "; ".join(reasons[line]), text) for line, text in zip(lines, texts, strict=True)]
-
-
-def line_texts(raw: bytes, lines: npt.NDArray[np.int64]) -> list[str]:
-    r"""The text of some lines of a file, bytes that are no UTF-8 written as ``\xe9``.
-
-    Args:
-        raw: The file's content.
-        lines: 1-based line numbers that the file has.
-    """
-    if not len(lines):
-        return []
-    byte = np.frombuffer(raw, dtype=np.uint8)
-    # pyarrow ends a line at \n, \r\n and \r alone.
-    breaks = np.flatnonzero((byte == ord("\n")) | ((byte == ord("\r")) & (np.append(byte[1:], 0) != ord("\n"))))
-    starts = np.concatenate([[0], breaks + 1])[lines - 1]
-    ends = np.concatenate([breaks, [len(raw)]])[lines - 1]
-    return [
-        raw[start:end].rstrip(b"\r").decode(errors="backslashreplace")
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pandera.pandas as pa
 from loaders.delimited import Table
 from loaders.layouts import TableSpec
 from loaders.problems import Problem
+from loaders.repeats import PART, repeats
 
 #: The largest unsigned 32-bit number, in the year 2106; milliseconds since 1970 have been larger since 1970.
 LATEST_TIMESTAMP = 2**32 - 1
@@ -38,7 +39,8 @@ def check_values(table: Table, spec: TableSpec) -> Table:
     checks = {name: check for name in headers if (check := _check(name)) is not None}
     schema = pa.DataFrameSchema({name: pa.Column(checks=check, nullable=True) for name, check in checks.items()})
     try:
-        schema.validate(table.frame, lazy=True)
+        # In place: nothing is changed, and pandera would copy the frame.
+        schema.validate(table.frame, lazy=True, inplace=True)
     except pa.errors.SchemaErrors as error:
         failures = error.failure_cases.groupby("column", sort=False)
         at_fault = [(name, checks[name], np.sort(cases["index"].to_numpy(np.int64))) for name, cases in failures]
@@ -62,11 +64,11 @@ def check_distinct(table: Table, keys: dict[str, str], expected: str) -> Table:
 
     Args:
         table: Where to look.
-        keys: One or two integer columns that together may occur once, and what to call each.
+        keys: One or two columns of ids that together may occur once, and what to call each.
         expected: The rule in words.
     """
-    columns = [table.frame[name].to_numpy(np.int64) for name in keys]
-    again = _repeats(columns)
+    columns = [table.frame[name].to_numpy() for name in keys]
+    again = repeats(columns)
     if not len(again.rows):
         return table
     first_lines = table.lines_of(again.first)
@@ -80,14 +82,14 @@ def check_distinct(table: Table, keys: dict[str, str], expected: str) -> Table:
 
 
 def check_ratings(table: Table, spec: TableSpec) -> Table:
-    """The ratings in range, each user and movie once."""
-    keys = {"user_id": "user", "item_id": "movie"}
-    return check_distinct(check_values(table, spec), keys, "one rating per user and movie")
+    """The ratings in range, each user and item once."""
+    keys = {"user_id": "user", "item_id": spec.item_word}
+    return check_distinct(check_values(table, spec), keys, f"one rating per user and {spec.item_word}")
 
 
 def check_items(table: Table, spec: TableSpec) -> Table:
-    """The movies with values in range, each once."""
-    return check_distinct(check_values(table, spec), {"item_id": "movie"}, "one row per movie")
+    """The items with values in range, each once."""
+    return check_distinct(check_values(table, spec), {"item_id": spec.item_word}, f"one row per {spec.item_word}")
 
 
 def check_users(table: Table, spec: TableSpec) -> Table:
@@ -95,16 +97,25 @@ def check_users(table: Table, spec: TableSpec) -> Table:
     return check_distinct(check_values(table, spec), {"user_id": "user"}, "one row per user")
 
 
-def check_known(table: Table, known: npt.NDArray[np.int64], items_file: str) -> Table:
-    """The rows whose item is known; a problem if there are others."""
+def check_known(table: Table, known: npt.NDArray[Any], items_file: str, *, word: str = "movie") -> Table:
+    """The rows whose item is known; a problem if there are others.
+
+    Args:
+        table: Where to look.
+        known: (n_items,) ids, in any order.
+        items_file: Where they are listed, for messages.
+        word: What to call an item.
+    """
     item = table.frame["item_id"].to_numpy()
-    rows = np.flatnonzero(~np.isin(item, known))
+    # In parts: the temporary arrays of a search are several times its input.
+    parts = [~pd.Series(item[start : start + PART]).isin(known).to_numpy() for start in range(0, len(item), PART)]
+    rows = np.flatnonzero(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
     if not len(rows):
         return table
     problem = Problem(
         "unknown_item",
         table.file,
-        "movie {} is not listed",
+        f"{word} {{}} is not listed",
         f"a row for it in {items_file}",
         table.lines_of(rows),
         item[rows],
@@ -114,44 +125,3 @@ def check_known(table: Table, known: npt.NDArray[np.int64], items_file: str) -> 
 
 def _check(column: str) -> pa.Check | None:
     return _FLAG if column.startswith("flag ") else _CHECKS.get(column)
-
-
-class _Again(NamedTuple):
-    """Rows whose key occurred before, ascending, and the row of its first occurrence."""
-
-    rows: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]
-
-
-#: Below this many possible keys, marking each in a table is several times faster than hashing or sorting.
-_DENSE_KEYS = 2**26
-
-
-def _repeats(columns: list[npt.NDArray[np.int64]]) -> _Again:
-    """Rows whose values in the (n_rows,) columns together occurred before."""
-    none = np.zeros(0, dtype=np.int64)
-    if len(columns[0]) == 0:
-        return _Again(none, none)
-    if np.prod([float(column.max()) - float(column.min()) + 1 for column in columns]) >= 2**62:
-        # Too far apart for one 64-bit number: number the distinct values first.
-        columns = [np.unique(column, return_inverse=True)[1] for column in columns]
-    key = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        key = key * (int(column.max()) - int(column.min()) + 1) + (column - column.min())
-    if _all_distinct(key):
-        return _Again(none, none)
-    row = np.arange(len(key))
-    first = pd.Series(row).groupby(key, sort=False).transform("first").to_numpy()
-    rows = np.flatnonzero(first != row)
-    return _Again(rows, first[rows])
-
-
-def _all_distinct(key: npt.NDArray[np.int64]) -> bool:
-    if bool((key[1:] > key[:-1]).all()):
-        return True
-    n_possible = int(key.max()) + 1
-    if n_possible <= _DENSE_KEYS:
-        seen = np.zeros(n_possible, dtype=bool)
-        seen[key] = True
-        return int(np.count_nonzero(seen)) == len(key)
-    return not bool(pd.Series(key).duplicated().any())

@@ -19,20 +19,19 @@ _PATTERNS = {
     "int64": r"^\s*-?[0-9]{1,18}\s*$",
     "float32": r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$",
 }
-_MISFITS = {
+MISFITS = {
     "int64": ("not_an_integer", "an integer"),
     "float32": ("not_a_number", "a number"),
     "string": ("not_utf8", "UTF-8 text (convert the file, e.g. iconv -f latin1 -t utf8)"),
 }
 
 
-def salvage(text: DelimitedText, file: str, raw: bytes) -> Table:
+def salvage(text: DelimitedText, file: str) -> Table:
     """The good rows, and every line that has too many or too few values or one of the wrong type.
 
     Args:
-        text: A file that ``DelimitedText.typed`` refused.
+        text: What ``DelimitedText.typed`` refused.
         file: Its name, for messages.
-        raw: Its content.
     """
     try:
         table, odd = text.as_text()
@@ -51,17 +50,17 @@ def salvage(text: DelimitedText, file: str, raw: bytes) -> Table:
     columns: dict[str, npt.NDArray[Any]] = {}
     for column in text.spec.read_columns:
         cells = table[column.header].combine_chunks()
-        values, fits = _utf8(cells) if column.type == "string" and text.recoded else _typed(cells, column)
+        values, fits = _utf8(cells) if column.type == "string" and text.recoded else typed_cells(cells, column)
         columns[column.name] = values
         misfit = ~fits & ~blank
         if misfit.any():
             problems.append(_misfits(column, cells.filter(pa.array(misfit)), lines[misfit], file))
         good &= fits
-    frame = pd.DataFrame({name: values[good] for name, values in columns.items()})
-    return Table(file, frame, tuple(problems), lines[good], text.first_line, raw)
+    frame = pd.DataFrame({name: values[good] for name, values in columns.items()}, copy=False)
+    return Table(file, frame, tuple(problems), lines[good], text.first_line)
 
 
-def _typed(cells: pa.Array, column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def typed_cells(cells: pa.Array, column: Column) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Values of the column's type, 0 where a cell holds none, and where one does."""
     if column.type == "string":
         return cells.to_numpy(zero_copy_only=False), np.ones(len(cells), dtype=bool)
@@ -84,7 +83,7 @@ def _utf8(cells: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
 
 
 def _misfits(column: Column, cells: pa.Array, lines: npt.NDArray[np.int64], file: str) -> Problem:
-    kind, expected = _MISFITS[column.type]
+    kind, expected = MISFITS[column.type]
     if kind == "not_utf8":
         what = f"{column.header} is not UTF-8: {{}}"
         values = [cell.encode("latin-1").decode(errors="backslashreplace") for cell in cells.to_pylist()]

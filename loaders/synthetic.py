@@ -1,7 +1,8 @@
-"""Made-up ratings in the shape of ml-latest-small, for machines without MovieLens and for tests."""
+"""Made-up ratings in the shape of a MovieLens release, for machines without MovieLens and for tests."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from core.errors import ConfigError
 from core.interactions import Interactions
 from loaders.base import BaseLoader, SplitRule
+from loaders.synthetic_shapes import ML_LATEST_SMALL, WorldShape
 from loaders.synthetic_times import draw_times
 from loaders.synthetic_world import (
     GENRES,
@@ -21,9 +23,6 @@ from loaders.synthetic_world import (
     draw_users,
 )
 
-#: Users arrive evenly over these years.
-_ARRIVALS = (1996.25, 2018.5)
-_LAST_YEAR = 2018.7
 _MIN_ITEMS = 50
 #: Ratings per possible pair; beyond it there is no long tail left.
 _MAX_DENSITY = 0.5
@@ -58,9 +57,10 @@ class SyntheticDataLoader(BaseLoader):
 
     Args:
         seed: >= 0.
-        n_users: Users, each with at least 20 ratings.
-        n_items: Films, at least 50; each rated at least once where the ratings suffice.
+        n_users: Users, each with at least 20 ratings. None: the shape's.
+        n_items: Films, at least 50; each rated at least once where the ratings suffice. None: the shape's.
         n_ratings: Ratings, at least 20 per user and at most half of all pairs. None: see ``default_ratings``.
+        shape: The release whose spread of activity, popularity, stars and time the ratings take.
         split: How to divide train and test.
 
     Raises:
@@ -71,20 +71,22 @@ class SyntheticDataLoader(BaseLoader):
         self,
         seed: int = 0,
         *,
-        n_users: int = 610,
-        n_items: int = 9_724,
+        n_users: int | None = None,
+        n_items: int | None = None,
         n_ratings: int | None = None,
+        shape: WorldShape = ML_LATEST_SMALL,
         split: SplitRule | None = None,
     ) -> None:
         super().__init__(split=split or SplitRule())
         self._seed = seed
-        self.n_users = n_users
-        self.n_items = n_items
-        self.n_ratings = default_ratings(n_users, n_items) if n_ratings is None else n_ratings
+        self.shape = shape
+        self.n_users = shape.n_users if n_users is None else n_users
+        self.n_items = shape.n_items if n_items is None else n_items
+        self.n_ratings = default_ratings(self.n_users, self.n_items, shape) if n_ratings is None else n_ratings
         self._check()
 
     @classmethod
-    def open(cls, source: str, *, split: SplitRule, seed: int) -> Self:
+    def open(cls, source: str, *, split: SplitRule, seed: int, columns: Mapping[str, str] | None = None) -> Self:
         """The loader of a seed; there is no source."""
         return cls(seed, split=split)
 
@@ -106,14 +108,14 @@ class SyntheticDataLoader(BaseLoader):
     def read(self) -> Interactions:
         """Make everything; ratings are ordered by user, then item, as MovieLens orders them."""
         rng = np.random.default_rng(self._seed)
-        films = draw_films(self.n_items, rng)
-        users = draw_users(self.n_users, self.n_ratings, self.n_items, _ARRIVALS, rng)
+        films = draw_films(self.n_items, self.shape, rng)
+        users = draw_users(self.n_users, self.n_ratings, self.n_items, self.shape, rng)
         user, item = draw_choices(users, films, rng)
         # draw_choices lists a user's best fitting films first; when they are rated has nothing to do with that.
         order = np.lexsort((rng.uniform(size=len(user)), user))
         user, item = user[order], item[order]
-        rating = draw_ratings(user, item, users, films, rng)
-        timestamp = draw_times(user, users.arrival, _LAST_YEAR, rng)
+        rating = draw_ratings(user, item, users, films, self.shape, rng)
+        timestamp = draw_times(user, users.arrival, self.shape.last_year, rng)
         item_id = np.cumsum(rng.integers(1, _LARGEST_ID_GAP, size=self.n_items, endpoint=True))
         ratings = pd.DataFrame(
             {"user_id": user + 1, "item_id": item_id[item], "rating": rating, "timestamp": timestamp}
@@ -143,13 +145,13 @@ class SyntheticDataLoader(BaseLoader):
             )
 
 
-def default_ratings(n_users: int, n_items: int) -> int:
-    """As many ratings as ml-latest-small's 165 per user, fewer where films are few.
+def default_ratings(n_users: int, n_items: int, shape: WorldShape = ML_LATEST_SMALL) -> int:
+    """As many ratings per user as in the shape (165 in both), fewer where films are few.
 
     >>> default_ratings(610, 9724), default_ratings(100, 200)
     (100836, 5000)
     """
-    return round(n_users * min(100_836 / 610, max(0.25 * n_items, MIN_ACTIVITY)))
+    return round(n_users * min(shape.n_ratings / shape.n_users, max(0.25 * n_items, MIN_ACTIVITY)))
 
 
 def _titles(year: npt.NDArray[np.int64], rng: np.random.Generator) -> list[str]:

@@ -1,4 +1,4 @@
-"""Made-up users, films and tastes, shaped like ml-latest-small.
+"""Made-up users, films and tastes, in the shape of a MovieLens release (loaders/synthetic_shapes.py).
 
 Copied from MovieLens is shape alone: how active users are, how popular films are, how ratings are spread and when
 people rate. Who likes what comes from latent taste: a film is rated by those whom it suits, and rated higher by
@@ -20,18 +20,12 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from loaders.synthetic_shapes import YEAR_QUANTILES, WorldShape
+
 #: A user of MovieLens has at least as many ratings.
 MIN_ACTIVITY = 20
 #: Nobody rates a larger share of the films.
 MAX_ACTIVITY_SHARE = 0.75
-#: log(activity - MIN_ACTIVITY) = c + a z - b z^2, z standard normal: read off the quantiles of ml-latest-small.
-_ACTIVITY_SLOPE, _ACTIVITY_BEND = 1.75, 0.155
-#: log popularity = slope z, with one slope for each half of the films; beyond _HEAD it grows at _HEAD_SLOPE of its
-#: pace, as no film is rated by everybody.
-_TAIL_SLOPE, _POPULAR_SLOPE = 1.0, 2.1
-_HEAD, _HEAD_SLOPE = 5.0, 0.55
-#: Ratings of each value 0.5, 1.0 … 5.0 in ml-latest-small; their mean is 3.50.
-_STAR_COUNTS = np.array([1370, 2811, 1791, 7551, 5550, 20047, 13136, 26818, 8551, 13211])
 #: Films get traits from their genres; (name, weight among films) follows ml-latest-small.
 GENRES = {
     "Drama": 4361, "Comedy": 3756, "Thriller": 1894, "Action": 1828, "Romance": 1596, "Adventure": 1263,
@@ -48,9 +42,6 @@ _GENRE_VARIANCE = 0.5
 _TASTE, _LIKING = 1.2, 0.6
 _LENIENCY, _QUALITY, _QUALITY_OF_POPULAR, _NOISE = 0.5, 0.4, 0.15, 0.9
 
-#: Film years at these quantiles of ml-latest-small.
-_YEAR_QUANTILES = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1)
-_YEARS = (1902, 1934, 1954, 1967, 1988, 1999, 2008, 2013, 2015, 2018)
 #: A film that is not out yet is drawn only when every other one has been.
 _NOT_OUT_YET = -1e6
 #: Unrated films take over ratings of films that keep at least this many.
@@ -89,27 +80,26 @@ class Users(NamedTuple):
     arrival: npt.NDArray[np.float64]
 
 
-def draw_films(n_items: int, rng: np.random.Generator) -> Films:
+def draw_films(n_items: int, shape: WorldShape, rng: np.random.Generator) -> Films:
     """Films with a long tail of popularity, genres, and traits that films of a genre share."""
     z = _spread_normal(n_items, rng)
-    popularity = np.where(z > 0, _POPULAR_SLOPE, _TAIL_SLOPE) * z
-    popularity = np.where(popularity > _HEAD, _HEAD + _HEAD_SLOPE * (popularity - _HEAD), popularity)
+    (tail, popular), (head, pace) = shape.popularity, shape.head
+    popularity = np.where(z > 0, popular, tail) * z
+    popularity = np.where(popularity > head, head + pace * (popularity - head), popularity)
     genre = _draw_genres(n_items, rng)
     genre_traits = rng.standard_normal((len(GENRES), _N_TRAITS)) / np.sqrt(_N_TRAITS)
     of_genres = genre @ genre_traits / np.sqrt(genre.sum(axis=1, keepdims=True))
     own = rng.standard_normal((n_items, _N_TRAITS)) / np.sqrt(_N_TRAITS)
     traits = np.sqrt(_GENRE_VARIANCE) * of_genres + np.sqrt(1 - _GENRE_VARIANCE) * own
-    year = np.floor(np.interp(rng.uniform(size=n_items), _YEAR_QUANTILES, _YEARS)).astype(np.int64)
+    year = np.floor(np.interp(rng.uniform(size=n_items), YEAR_QUANTILES, shape.years)).astype(np.int64)
     return Films(popularity, traits.astype(np.float32), year, genre)
 
 
-def draw_users(
-    n_users: int, n_ratings: int, n_items: int, arrivals: tuple[float, float], rng: np.random.Generator
-) -> Users:
-    """Users whose activity is log-normal and sums to ``n_ratings``, arriving evenly over the years given."""
-    activity = _activity(_spread_normal(n_users, rng), n_ratings, int(MAX_ACTIVITY_SHARE * n_items))
+def draw_users(n_users: int, n_ratings: int, n_items: int, shape: WorldShape, rng: np.random.Generator) -> Users:
+    """Users whose activity is about log-normal and sums to ``n_ratings``, arriving evenly over the shape's years."""
+    activity = _activity(_spread_normal(n_users, rng), n_ratings, int(MAX_ACTIVITY_SHARE * n_items), shape)
     taste = rng.standard_normal((n_users, _N_TRAITS)).astype(np.float32)
-    return Users(activity, taste, rng.uniform(*arrivals, size=n_users))
+    return Users(activity, taste, rng.uniform(*shape.arrivals, size=n_users))
 
 
 def draw_choices(
@@ -132,16 +122,22 @@ def draw_choices(
 
 
 def draw_ratings(
-    user: npt.NDArray[np.int64], item: npt.NDArray[np.int64], users: Users, films: Films, rng: np.random.Generator
+    user: npt.NDArray[np.int64],
+    item: npt.NDArray[np.int64],
+    users: Users,
+    films: Films,
+    shape: WorldShape,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.float32]:
-    """(n_ratings,) 0.5, 1 … 5, spread as in ml-latest-small: the liking is cut at its own quantiles."""
+    """(n_ratings,) values spread as the shape's: the liking is cut at its own quantiles."""
     leniency = _LENIENCY * rng.standard_normal(len(users.activity))
     quality = _QUALITY * rng.standard_normal(len(films.popularity)) + _QUALITY_OF_POPULAR * films.popularity
     suits = np.einsum("rt,rt->r", users.taste[user], films.traits[item])
     liking = leniency[user] + quality[item] + _LIKING * suits + _NOISE * rng.standard_normal(len(user))
-    upper = np.cumsum(_STAR_COUNTS) / _STAR_COUNTS.sum() * len(user)
+    values, counts = np.array(list(shape.stars), dtype=np.float32), np.array(list(shape.stars.values()))
+    upper = np.cumsum(counts) / counts.sum() * len(user)
     rating = np.empty(len(user), dtype=np.float32)
-    rating[np.argsort(liking, kind="stable")] = (np.searchsorted(upper, np.arange(len(user)), side="right") + 1) / 2
+    rating[np.argsort(liking, kind="stable")] = values[np.searchsorted(upper, np.arange(len(user)), side="right")]
     return rating
 
 
@@ -150,9 +146,10 @@ def _spread_normal(n: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return rng.permutation(ndtri((np.arange(n) + rng.uniform(0.4, 0.6, size=n)) / n))
 
 
-def _activity(z: npt.NDArray[np.float64], n_ratings: int, most: int) -> npt.NDArray[np.int64]:
-    """Ratings of each user, MIN_ACTIVITY … most, log-normal above the minimum, summing to ``n_ratings``."""
-    above = np.exp(_ACTIVITY_SLOPE * z - _ACTIVITY_BEND * z * z)
+def _activity(z: npt.NDArray[np.float64], n_ratings: int, most: int, shape: WorldShape) -> npt.NDArray[np.int64]:
+    """Ratings of each user, MIN_ACTIVITY … most, about log-normal above the minimum, summing to ``n_ratings``."""
+    slope, bend, lift = shape.activity
+    above = np.exp(slope * z - bend * z * z + lift * z**3)
 
     def surplus(log_scale: float) -> float:
         return float(np.minimum(MIN_ACTIVITY + np.exp(log_scale) * above, most).sum()) - n_ratings

@@ -15,8 +15,9 @@ by one that goes on exactly there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Engine
 
@@ -75,8 +76,13 @@ class Reconciled(NamedTuple):
         return self.record.state == "done"
 
 
-def begin_rollout(engine: Engine, spec: ExperimentSpec) -> RolloutRecord:
+def begin_rollout(engine: Engine, spec: ExperimentSpec, details: Mapping[str, Any] | None = None) -> RolloutRecord:
     """The rollout of this spec: made if it does not exist, otherwise as it stands.
+
+    Args:
+        engine: The event log's database.
+        spec: What to run.
+        details: What a reader should find beside a new rollout's state; see ``serving.rollout_so_far.details_of``.
 
     Raises:
         RolloutError: A rollout of that name exists with another spec.
@@ -96,6 +102,7 @@ def begin_rollout(engine: Engine, spec: ExperimentSpec) -> RolloutRecord:
                 champion_version=variants.champion.rpartition("/")[2],
                 challenger_uri=variants.challenger,
                 challenger_version=variants.challenger.rpartition("/")[2],
+                details=details or {},
             ),
         )
     if parse_spec(record.spec) != spec:

@@ -17,9 +17,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
+from serving.item_routes import ITEMS_PATH, items_route
 from serving.kserve_model import PinnedModel
 
-LEAN_PATHS = frozenset(("/recommend", "/readyz"))
+LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH))
 
 
 class Recommend:
@@ -46,9 +47,11 @@ class Recommend:
         """
         start = time.perf_counter()
         document = await json_object(Request(scope, receive))
-        # In the event loop on purpose: see PinnedModel.answer.
-        answer = self._model.answer([document])[0]
-        body = orjson.dumps({"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version})
+        [answer] = await self._model.answer([document])
+        listed = {"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version}
+        if "features" in answer:
+            listed["features"] = answer["features"]
+        body = orjson.dumps(listed)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -56,7 +59,7 @@ class Recommend:
 
 
 def lean_application(model: PinnedModel, registry: CollectorRegistry) -> Starlette:
-    """``POST /recommend`` and ``GET /readyz`` for one model.
+    """``POST /recommend``, ``GET /readyz`` and ``GET /items`` for one model.
 
     Args:
         model: What to serve.
@@ -66,12 +69,17 @@ def lean_application(model: PinnedModel, registry: CollectorRegistry) -> Starlet
     async def readyz(_request: Request) -> Response:
         if not model.ready:
             return refuse(503, f"model {model.name!r} version {model.version} is not ready")
-        return Json({"ready": True, "model": model.name, "model_version": model.version})
+        document = {"ready": True, "model": model.name, "model_version": model.version}
+        if model.lookup is not None:
+            # For people to see: without its features a model serves its defaults, and stays ready.
+            document["features"] = await model.lookup.state()
+        return Json(document)
 
     return Starlette(
         routes=[
             Route("/recommend", Recommend(model, registry), methods=["POST"]),
             Route("/readyz", readyz, methods=["GET"]),
+            items_route(model),
         ],
         exception_handlers=ERROR_ANSWERS,
     )

@@ -7,13 +7,13 @@ The servers are not: they end with this process, and a resumed rollout starts ne
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -27,18 +27,19 @@ from experiments.click_fit import fit_click_model
 from experiments.click_model import ClickConfig
 from experiments.figures import interval, points
 from experiments.report import ReportContext, rollout_html
-from experiments.result import DecisionKind, LookResult, RolloutResult
-from experiments.spec import ExperimentSpec, parse_spec
+from experiments.result import LookResult, RolloutResult
+from experiments.spec import ExperimentSpec
 from loaders.prepared import PreparedDataLoader
 from serving.controller import RolloutController, begin_rollout, sessions_looked_at
 from serving.deployers.base import Deployer, Site
 from serving.deployers.registry import deployer as deployer_named
-from serving.looks import distinct_units, looks_taken, step_results
+from serving.looks import looks_taken
 from serving.policy_process import PolicyProcess
 from serving.processes import poll
 from serving.reaper import reaped
 from serving.rollout_folder import MULTIPLIERS, RolloutFolder, RolloutRequest
-from serving.rollout_history import final_figures, log_rollout
+from serving.rollout_history import final_figures, live_history, log_rollout
+from serving.rollout_so_far import details_of, result_so_far
 from serving.traffic import UNIT, Traffic
 from tracking.client import Tracker, connect
 from tracking.provenance import code_version, run_params
@@ -109,9 +110,10 @@ def run_rollout(request: RolloutRequest) -> FinishedRollout:
     request = request.model_copy(update={"tracking_uri": tracker.uri})
     request.run_dir.mkdir(parents=True, exist_ok=True)
     folder = RolloutFolder(request.run_dir)
-    folder.write_request(request)
+    settings = load_settings()
+    request = folder.keep_request(request, settings)
     try:
-        return _run(request, folder, tracker, load_settings())
+        return _run(request, folder, tracker, settings)
     except (ServerError, TrackingError, EventLogError) as error:
         first, newline, rest = str(error).partition("\n")
         hint = f"{first}; when that is mended: screentest rollout resume {folder.path}"
@@ -132,7 +134,7 @@ def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, setti
     with ExitStack() as stack:
         engine = open_database(folder.events_url)
         stack.callback(engine.dispose)
-        record = begin_rollout(engine, request.spec)
+        record = begin_rollout(engine, request.spec, _details(tracker, request))
         if record.state != "done":
             deployer, policy = stack.enter_context(_servers(request, folder, settings))
             if record.state in ("pending", "running", "promoting"):
@@ -146,7 +148,8 @@ def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, setti
                 policy=policy,
                 aliases=MlflowAliases(tracker, request.model_name),
             )
-            _drive_to_the_end(engine, request.spec, controller, traffic, _whoever_died(deployer, policy))
+            with live_history(tracker, record, _params(request)) as tell:
+                _drive_to_the_end(engine, request.spec, controller, traffic, tell, _whoever_died(deployer, policy))
         return _conclude(request, folder, engine, tracker, {"rollout": time.monotonic() - began})
 
 
@@ -165,7 +168,13 @@ def _servers(
             start_timeout_s=settings.server_start_timeout_s,
         )
         deployer = stack.enter_context(deployer_named(request.deployer)(site))
-        policy = PolicyProcess(folder.events_url, folder.servers, host=settings.host)
+        policy = PolicyProcess(
+            folder.events_url,
+            folder.servers,
+            host=settings.host,
+            k=request.k,
+            model_timeout_s=request.model_timeout_s,
+        )
         stack.callback(policy.stop)
         yield deployer, policy
 
@@ -174,7 +183,7 @@ def _traffic(request: RolloutRequest, policy: PolicyProcess, settings: Settings)
     """The simulated users, before a policy server that answers."""
     report("traffic", 0, _sessions_planned(request.spec), "simulated users")
     data = PreparedDataLoader(request.dataset)
-    config = ClickConfig(n_visitors=request.n_visitors, k=settings.k)
+    config = ClickConfig(n_visitors=request.n_visitors, k=request.k or settings.k)
     world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
     policy.wait_alive(settings.server_start_timeout_s)
     return Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant])
@@ -185,6 +194,7 @@ def _drive_to_the_end(
     spec: ExperimentSpec,
     controller: RolloutController,
     traffic: Traffic,
+    tell: Callable[[Sequence[LookResult]], None],
     raise_if_dead: Callable[[], None],
 ) -> None:
     """Reconcile until nothing is left to do, with the sessions each look waits for.
@@ -198,7 +208,9 @@ def _drive_to_the_end(
         while not (reconciled := controller.reconcile(complete)).done:
             wanted = reconciled.waiting_for
             if wanted is not None:
-                text = _progress_text(spec, reconciled.record, looks_taken(engine, spec.name))
+                looks = looks_taken(engine, spec.name)
+                tell(looks)
+                text = _progress_text(spec, reconciled.record, looks)
                 told = partial(_tell, wanted.start, _sessions_planned(spec), text)
                 traffic.drive(wanted.start, wanted.stop, recorded=left_over, progress=told)
                 left_over = {}
@@ -258,12 +270,7 @@ def _conclude(
     if record is None:
         raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_url}")
     result = rollout_result(engine, record, tracker, request)
-    provenance = PreparedDataLoader(request.dataset).provenance()
-    params = {
-        **run_params(provenance, seed=request.seed),
-        "plant": request.plant,
-        "n_visitors": str(request.n_visitors),
-    }
+    provenance, params = PreparedDataLoader(request.dataset).provenance(), _params(request)
     context = ReportContext(
         spec=request.spec,
         data=f"{provenance.source} ({provenance.layout})",
@@ -279,27 +286,30 @@ def _conclude(
     return FinishedRollout(result, html, run_id)
 
 
+def _params(request: RolloutRequest) -> dict[str, str]:
+    """What the rollout's run records beside its spec."""
+    return {
+        **run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed),
+        "plant": request.plant,
+        "n_visitors": str(request.n_visitors),
+        "k": str(request.k),
+    }
+
+
 def rollout_result(engine: Engine, record: RolloutRecord, tracker: Tracker, request: RolloutRequest) -> RolloutResult:
-    """What a rollout amounts to so far.
+    """What a rollout amounts to so far, with the champion that MLflow names now.
 
     Raises:
         EventLogError: The event log cannot be read.
-        TrackingError: MLflow does not know the versions.
+        TrackingError: MLflow cannot be reached.
     """
-    spec = parse_spec(record.spec)
-    looks = looks_taken(engine, record.experiment)
     champion = version_for(tracker, request.model_name, CHAMPION)
-    return RolloutResult(
-        experiment=record.experiment,
-        decision=cast(DecisionKind, record.decision),
-        reasons=record.reasons,
-        control=resolve(tracker, record.champion_uri).model,
-        control_version=record.champion_version,
-        challenger=resolve(tracker, record.challenger_uri).model,
-        challenger_version=record.challenger_version,
-        champion_after=record.champion_version if champion is None else champion.version,
-        plant=request.plant,
-        units=distinct_units(engine, spec),
-        steps=step_results(engine, spec, looks),
-        looks=looks,
+    return result_so_far(
+        engine, record, champion_after=record.champion_version if champion is None else champion.version
     )
+
+
+def _details(tracker: Tracker, request: RolloutRequest) -> dict[str, Any]:
+    variants = request.spec.variants
+    champion, challenger = (resolve(tracker, uri).model for uri in (variants.champion, variants.challenger))
+    return details_of(champion, challenger, request.plant)

@@ -1,4 +1,4 @@
-"""A stack to be left running: MLflow's server, the models of a registry, and a policy server in front of them."""
+"""A stack to be left running: MLflow's server, a registry's models, a policy server before them, the review page."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Engine
 
 from core.errors import ConfigError
 from events.database import open_database
-from events.rollouts import Route, put_route
+from events.rollouts import Route, list_rollouts, put_route
 from experiments.spec import parse_spec
 from serving.deployers.base import Site
 from serving.deployers.local import LocalDeployer
 from serving.policy_process import PolicyProcess
 from serving.processes import ServerCommand, ServerProcess
-from tracking.client import connect
-from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, version_for
+from tracking.client import Tracker, connect
+from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, list_versions, version_for
 
 
 @contextmanager
@@ -36,27 +39,66 @@ def start_mlflow(tracking_uri: str, host: str, port: int, folder: Path, timeout_
     if tracking_uri.startswith("http"):
         yield tracking_uri
         return
-    port_file = folder / "mlflow.port"
-    server = ServerProcess(
-        ServerCommand(
-            name="MLflow server",
-            argv=[
-                *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri),
-                *("--host", host, "--port", str(port), "--workers", "1"),
-            ],
-            port_file=port_file,
-            log_file=folder / "mlflow.log",
-            ready_path="/health",
-            host=host,
-        )
+    arguments = ["mlflow", "server", "--backend-store-uri", tracking_uri, "--workers", "1"]
+    arguments += ["--host", host, "--port", str(port)]
+    with _module_on_port(arguments, host, port, folder / "mlflow", "/health", timeout_s) as url:
+        yield url
+
+
+@contextmanager
+def start_page(script: Path, policy_url: str, host: str, port: int, folder: Path, timeout_s: float) -> Iterator[str]:
+    """The review page in front of a policy server; its address. Stopped at the end of the block.
+
+    Args:
+        script: The page's entry, app/main.py; Streamlit takes its options from .streamlit beside it.
+        policy_url: The policy server's address.
+        host: Address to bind.
+        port: A free port.
+        folder: For its log.
+        timeout_s: How long it may take to answer.
+
+    Raises:
+        ServerError: It did not start.
+    """
+    arguments = ["streamlit", "run", str(script), "--server.address", host, "--server.port", str(port)]
+    arguments += ["--", "--policy", policy_url]
+    with _module_on_port(arguments, host, port, folder / "page", "/_stcore/health", timeout_s) as url:
+        yield url
+
+
+@contextmanager
+def _module_on_port(
+    arguments: list[str], host: str, port: int, files: Path, ready_path: str, timeout_s: float
+) -> Iterator[str]:
+    """``python -m`` something that serves; its address. Its log and port file are ``files`` with a suffix each."""
+    command = ServerCommand(
+        name=arguments[0],
+        argv=[sys.executable, "-m", *arguments],
+        port_file=files.with_suffix(".port"),
+        log_file=files.with_suffix(".log"),
+        ready_path=ready_path,
+        host=host,
     )
-    # MLflow writes no port file: the port was chosen for it.
-    port_file.write_text(str(port), encoding="ascii")
+    server = ServerProcess(command)
+    # It writes no port file: the port was chosen for it.
+    command.port_file.write_text(str(port), encoding="ascii")
     try:
         server.wait_ready(timeout_s)
         yield server.url
     finally:
         server.stop()
+
+
+class Served(NamedTuple):
+    """What ``start_models_and_policy`` started.
+
+    Attributes:
+        policy_url: The policy server's base address.
+        addresses: Where everything answers, by what it is.
+    """
+
+    policy_url: str
+    addresses: dict[str, str]
 
 
 @contextmanager
@@ -65,27 +107,27 @@ def start_models_and_policy(
     *,
     tracking_uri: str,
     model_name: str,
+    events_url: str,
     experiment: str,
     policy_port: int,
     host: str,
     timeout_s: float,
-) -> Iterator[dict[str, str]]:
+) -> Iterator[Served]:
     """Model servers for the champion and its rival, and a policy server that answers everyone with the champion.
 
-    The rival (the challenger, or after a promotion the previous champion) is served at its own address only. The
-    requests are logged in an event log of their own, not in the finished experiment's.
+    The rival is whom the champion met in the latest rollout, else the challenger; it is served for previews and at its
+    own address. The policy server reads the run's event log, so that its experiments are there to be looked at;
+    requests are logged under an experiment of their own and change nothing in the finished ones.
 
     Args:
-        folder: For logs and the event log.
+        folder: For logs.
         tracking_uri: MLflow's address.
         model_name: The registered model.
+        events_url: The run's event log; made if missing.
         experiment: Name that exposures are logged under.
         policy_port: A free port.
         host: Address to bind.
         timeout_s: How long each server may take to answer.
-
-    Yields:
-        Addresses by what they are.
 
     Raises:
         ConfigError: The registry has no champion.
@@ -97,15 +139,16 @@ def start_models_and_policy(
         raise ConfigError(
             f"registered model {model_name!r} has no champion at {tracking_uri}; `screentest demo` makes one"
         )
-    rival = version_for(tracker, model_name, CHALLENGER) or version_for(tracker, model_name, PREVIOUS)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        engine = open_database(events_url)
+        stack.callback(engine.dispose)
+        rival = _rival(tracker, model_name, champion, engine)
         site = Site(folder, tracking_uri, model_name, host, start_timeout_s=timeout_s)
         deployer = stack.enter_context(LocalDeployer(site))
         deployer.apply(champion.uri, rival.uri if rival else None)
         deployer.wait()
-        events_url = f"sqlite:///{folder.absolute() / 'live-events.db'}"
-        _route_everyone_to(champion, deployer.url("champion"), events_url, experiment, (rival or champion).uri)
+        put_route(engine, _everyone_to_the_champion(experiment, deployer, champion, rival))
         policy = PolicyProcess(events_url, folder, host=host, port=policy_port)
         stack.callback(policy.stop)
         policy.wait_alive(timeout_s)
@@ -114,16 +157,35 @@ def start_models_and_policy(
             f"champion ({champion.model} v{champion.version})": deployer.url("champion"),
         }
         if rival:
-            role = "/".join(rival.aliases)
+            role = "/".join(rival.aliases) or "rival"
             addresses[f"{role} ({rival.model} v{rival.version})"] = deployer.url("challenger")
-        yield addresses
+        yield Served(policy.url, addresses)
 
 
-def _route_everyone_to(champion: ModelVersion, url: str, events_url: str, experiment: str, rival_uri: str) -> None:
-    """Put a route in force that sends everyone to the champion's server."""
-    spec = parse_spec({"name": experiment, "variants": {"champion": champion.uri, "challenger": rival_uri}})
-    engine = open_database(events_url)
-    try:
-        put_route(engine, Route(experiment, spec.model_dump(mode="json"), 0, 0, url, champion.version))
-    finally:
-        engine.dispose()
+def _rival(tracker: Tracker, model_name: str, champion: ModelVersion, engine: Engine) -> ModelVersion | None:
+    """Whom to show beside the champion; None where there is nobody."""
+    known = {version.uri: version for version in list_versions(tracker, model_name)}
+    for record in list_rollouts(engine)[:1]:
+        for uri in (record.challenger_uri, record.champion_uri):
+            if uri in known and uri != champion.uri:
+                return known[uri]
+    return version_for(tracker, model_name, CHALLENGER) or version_for(tracker, model_name, PREVIOUS)
+
+
+def _everyone_to_the_champion(
+    experiment: str, deployer: LocalDeployer, champion: ModelVersion, rival: ModelVersion | None
+) -> Route:
+    """A route that sends everyone to the champion and knows the rival's server, for previews."""
+    spec = parse_spec(
+        {"name": experiment, "variants": {"champion": champion.uri, "challenger": (rival or champion).uri}}
+    )
+    return Route(
+        experiment=experiment,
+        spec=spec.model_dump(mode="json"),
+        percent=0,
+        step_index=0,
+        champion_url=deployer.url("champion"),
+        champion_version=champion.version,
+        challenger_url=deployer.url("challenger") if rival else None,
+        challenger_version=rival.version if rival else None,
+    )

@@ -22,6 +22,18 @@ class PolicyMetrics:
         self.decisions = Counter(
             "screentest_decisions", "Lists answered.", ["experiment", "arm"], registry=self._registry
         )
+        self.features = Counter(
+            "screentest_choose_features",
+            "Lists answered by a model with features, by what it knew of the user: store, or something less.",
+            ["arm", "features"],
+            registry=self._registry,
+        )
+        self.shed = Counter(
+            "screentest_shed",
+            "Requests refused unread, because as many as can be answered in time were on their way.",
+            ["path"],
+            registry=self._registry,
+        )
         self.choose_seconds = Histogram(
             "screentest_choose_seconds",
             "Time to answer GET /choose, refused requests left out.",

@@ -1,16 +1,17 @@
-"""Asking a model server for a list, over pooled connections."""
+"""Asking a model server for a list, over kept connections."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-import aiohttp
 import orjson
 
 from core.errors import ServerError
+from serving.lean_http import LeanHttp
 from serving.routing import Contestant
-
-_JSON = {"content-type": "application/json"}
 
 
 class Listing(NamedTuple):
@@ -19,10 +20,26 @@ class Listing(NamedTuple):
     Attributes:
         items: ``{"item_id", "title", "score"}`` each, best first; may be empty.
         item_ids: Their ids, in that order.
+        features: What the model knew of the user, e.g. ``store`` or ``default``; None from a model without features.
+        cold: The model knows nothing of the user and gave popularity order.
     """
 
     items: list[dict[str, Any]]
     item_ids: list[int | str]
+    features: str | None = None
+    cold: bool = False
+
+
+class Catalogue(NamedTuple):
+    """What a server's model tells about items.
+
+    Attributes:
+        model: The model's registered name, e.g. "ease".
+        details: By item id, ``{"title", "year", "genres"}``; items that the model does not know are missing.
+    """
+
+    model: str
+    details: dict[int | str, dict[str, Any]]
 
 
 class ModelClient:
@@ -34,12 +51,7 @@ class ModelClient:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_s),
-            # The number of callers is bounded by the policy server's own connections.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._http = LeanHttp()
 
     async def recommend(self, server: Contestant, user_id: str, k: int) -> Listing:
         """The server's list for a user.
@@ -53,14 +65,45 @@ class ModelClient:
             ServerError: No answer in time, no connection, or an answer that is no list of that version.
         """
         body = orjson.dumps({"user_id": user_id, "k": k})
+        return _listing(server, await self._document(server, "/recommend", body))
+
+    async def items(self, server: Contestant, item_ids: Sequence[int | str]) -> Catalogue:
+        """What a server's model tells about items.
+
+        Args:
+            server: Whom to ask; its answer must carry the version expected of it.
+            item_ids: 1 … 1000 of them.
+
+        Raises:
+            ServerError: No answer in time, no connection, or an answer that is not what was asked for.
+        """
+        query = urlencode([("item_id", str(item_id)) for item_id in item_ids])
+        answer = await self._document(server, f"/items?{query}")
         try:
-            async with self._session.post(f"{server.url}/recommend", data=body, headers=_JSON) as response:
-                status, text = response.status, await response.read()
+            _check_version(server, answer["model_version"])
+            details = {
+                item["item_id"]: {name: item[name] for name in ("title", "year", "genres")} for item in answer["items"]
+            }
+            return Catalogue(answer["model"], details)
+        except (KeyError, TypeError) as error:
+            raise ServerError(f"model server {server.url} answered something else than items") from error
+
+    async def _document(self, server: Contestant, path: str, body: bytes | None = None) -> Any:
+        """The answer to a GET, or to a POST of a body, which must be 200 with JSON."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                status, text = await self._http.send(server.url, path, body)
         except TimeoutError as error:
             raise ServerError(f"model server {server.url} did not answer within {self._timeout_s:g} s") from error
-        except aiohttp.ClientError as error:
+        except OSError as error:
             raise ServerError(f"model server {server.url} cannot be reached: {error}") from error
-        return _listing(server, status, text)
+        try:
+            answer = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise ServerError(f"model server {server.url} answered HTTP {status} without JSON") from error
+        if status != 200:
+            raise ServerError(f"model server {server.url} answered HTTP {status}: {str(answer)[:200]}")
+        return answer
 
     async def ready(self, server: Contestant) -> None:
         """Return if the server says that it is ready.
@@ -69,31 +112,29 @@ class ModelClient:
             ServerError: It does not.
         """
         try:
-            async with self._session.get(f"{server.url}/readyz") as response:
-                status = response.status
-        except (TimeoutError, aiohttp.ClientError) as error:
+            async with asyncio.timeout(self._timeout_s):
+                status, _ = await self._http.send(server.url, "/readyz")
+        except OSError as error:
             raise ServerError(f"model server {server.url} is not ready: {error!r}") from error
         if status != 200:
             raise ServerError(f"model server {server.url} is not ready: HTTP {status}")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        self._http.close()
 
 
-def _listing(server: Contestant, status: int, text: bytes) -> Listing:
+def _listing(server: Contestant, answer: Any) -> Listing:
     try:
-        answer = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ServerError(f"model server {server.url} answered HTTP {status} without JSON") from error
-    if status != 200:
-        raise ServerError(f"model server {server.url} answered HTTP {status}: {str(answer)[:200]}")
-    try:
-        items, version = answer["items"], answer["model_version"]
+        items, version, features = answer["items"], answer["model_version"], answer.get("features")
         item_ids = [item["item_id"] for item in items]
     except (KeyError, TypeError) as error:
         raise ServerError(f"model server {server.url} answered something else than a list") from error
+    _check_version(server, version)
+    return Listing(items, item_ids, features, bool(answer.get("cold", False)))
+
+
+def _check_version(server: Contestant, version: str) -> None:
     if version != server.version:
         # A port may have gone to another process: what it answers must not be counted for this version.
         raise ServerError(f"model server {server.url} answers as version {version!r}, routed is {server.version!r}")
-    return Listing(items, item_ids)

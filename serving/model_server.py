@@ -4,24 +4,31 @@
     POST /recommend                  {"user_id": 17, "k": 10, "exclude_items": []}     (lean: the hot path)
     GET  /readyz, /v2/models/<name>/ready, /metrics
 
-Bad input is answered 400 with the reason.
+Bad input is answered 400 with the reason. A model that needs features gets its users' from Redis (REDIS_URL), unless
+the request brings them as "features"; its answer's "features" says what it had: store, partial, default or given.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import ScreentestError
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 from serving.logs import log_to_stderr
 from serving.model_source import load_source
 from serving.ports import announce, listen
+from wrappers.base import ModelWrapper
+
+if TYPE_CHECKING:
+    from serving.feature_lookup import FeatureLookup
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +53,16 @@ def serve(
     """
     # Before anything slow: a port that is taken is told at once.
     sock = listen(host, port)
-    source = load_source(model_uri, tracking_uri or load_settings().mlflow_tracking_uri)
+    settings = load_settings()
+    source = load_source(model_uri, tracking_uri or settings.mlflow_tracking_uri)
     if source.uri != model_uri:
         _log.warning("%s is pinned to %s for as long as this server runs", model_uri, source.uri)
     # KServe takes two seconds to import; --help and a wrong URI are answered without it.
     from serving.kserve_model import PinnedModel
     from serving.kserve_server import LeanServer
 
-    model = PinnedModel(name, source.version, source.wrapper)
+    lookup = _feature_lookup(source.wrapper, settings) if source.wrapper.needs_features else None
+    model = PinnedModel(name, source.version, source.wrapper, lookup)
     model.load()
     server = LeanServer(model)
     # What is loaded stays: the collector need not walk it again in the middle of a request.
@@ -64,6 +73,24 @@ def serve(
     # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[sock])
+
+
+def _feature_lookup(model: ModelWrapper, settings: Settings) -> FeatureLookup:
+    """Where a model's features are; that they are not there is logged, and no reason not to serve."""
+    # Only a model with features pays for the import of a Redis client.
+    from prometheus_client import REGISTRY
+
+    from serving.feature_lookup import FeatureLookup
+
+    lookup = FeatureLookup(
+        settings.redis_url.get_secret_value(),
+        version=model.features_version,
+        n_features=len(model.layout.user_names),
+        timeout_s=settings.feature_timeout_ms / 1000,
+        registry=REGISTRY,
+    )
+    asyncio.run(lookup.report())
+    return lookup
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -22,11 +22,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
+from starlette.types import ASGIApp
 
 from core.errors import EventLogError, Failure, ServerError
 from events.records import Exposure
 from events.store import EventStore
 from serving.http_errors import ERROR_ANSWERS, Json, json_object
+from serving.load_shed import LoadShed
 from serving.metrics import PolicyMetrics
 from serving.model_client import Listing, ModelClient
 from serving.policy_replies import Replies, Reply
@@ -62,20 +64,27 @@ class Policy:
         routing: The route in force.
         k: Length of a list where the request names none.
         model_timeout_s: A model server that has not answered after this has failed.
+        max_under_way: The most requests for lists and updates at once, >= 1; what is beyond is refused.
     """
 
-    def __init__(self, store: EventStore, routing: Routing, *, k: int, model_timeout_s: float) -> None:
+    def __init__(
+        self, store: EventStore, routing: Routing, *, k: int, model_timeout_s: float, max_under_way: int
+    ) -> None:
         self._store = store
         self._routing = routing
         self._k = k
         self._model_timeout_s = model_timeout_s
+        self._max_under_way = max_under_way
         self._metrics = PolicyMetrics(lambda: store.waiting)
         self._replies = Replies()
         self._models: ModelClient
         self._loop: asyncio.AbstractEventLoop
 
-    def application(self) -> Starlette:
-        """The ASGI application."""
+    def application(self, pages: Sequence[HttpRoute] = ()) -> ASGIApp:
+        """The ASGI application; ``pages`` are further routes, for people."""
+        return LoadShed(self._routes(pages), ("/choose", "/update"), self._max_under_way, self._metrics.shed)
+
+    def _routes(self, pages: Sequence[HttpRoute]) -> Starlette:
         return Starlette(
             routes=[
                 HttpRoute("/choose", self.choose, methods=["GET"]),
@@ -85,6 +94,7 @@ class Policy:
                 HttpRoute("/healthz", self.healthz, methods=["GET"]),
                 HttpRoute("/readyz", self.readyz, methods=["GET"]),
                 HttpRoute("/metrics", self.metrics, methods=["GET"]),
+                *pages,
             ],
             exception_handlers=ERROR_ANSWERS,
             lifespan=self._lifespan,
@@ -118,7 +128,13 @@ class Policy:
             "experiment": active.route.experiment,
             "step": active.route.step_index,
         }
-        body = orjson.dumps({**document, "degraded": True} if answer.error else document)
+        features = answer.listing.features
+        if features is not None:
+            self._metrics.features.labels(assigned.variant, features).inc()
+            document["features"] = features
+        if answer.error:
+            document["degraded"] = True
+        body = orjson.dumps(document)
         if asked.decision_id:
             body = self._replies.keep(decision_id, Reply(asked.user_id, body)).body
         if known is not None:

@@ -21,9 +21,21 @@ class PolicyProcess:
         folder: For its log and port file.
         host: Address to bind.
         port: 0 takes any free one.
+        k: Length of a list; None: the setting.
+        model_timeout_s: A model server that has not answered after this has failed; None: the setting.
     """
 
-    def __init__(self, events_url: str, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        events_url: str,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        k: int | None = None,
+        model_timeout_s: float | None = None,
+    ) -> None:
+        given = {"--k": k, "--model-timeout-s": model_timeout_s}
         port_file = folder / "policy.port"
         self._server = ServerProcess(
             ServerCommand(
@@ -31,6 +43,7 @@ class PolicyProcess:
                 argv=[
                     *(sys.executable, "-m", "serving.policy_server", "--events", events_url),
                     *("--host", host, "--port", str(port), "--port-file", str(port_file)),
+                    *(word for name, value in given.items() if value is not None for word in (name, str(value))),
                 ],
                 port_file=port_file,
                 log_file=folder / "policy.log",

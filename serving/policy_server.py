@@ -3,6 +3,10 @@
     GET  /choose?user_id=17&context={"session_id": "s1"}    {"arm", "items", "decision_id", "experiment", "step"}
     POST /update   {"user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id"?, "kind"?}
     GET  /healthz, /readyz, /metrics, /routes      POST /routes/refresh
+    GET  /experiments, /experiments/NAME, /experiments/NAME/users, /preview?user_id=17     (for people, read-only)
+
+A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
+under way than can be answered in time, /choose and /update answer 503 with Retry-After.
 
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 event log is refused.
@@ -24,12 +28,18 @@ from core.errors import ScreentestError
 from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
+from serving.experiment_pages import ExperimentPages
 from serving.logs import log_to_stderr
 from serving.policy_app import Policy
 from serving.ports import announce, listen
+from serving.preview import Preview
 from serving.routing import Routing
 
+#: Requests answered at once: enough to keep the models busy, few enough that the last of them is answered in time.
+MAX_UNDER_WAY = 64
 _GRACE_S = 5
+#: Nobody waits for an exposure to be on disk: at 200 lists a second, four share a commit, which halves its cost.
+_EXPOSURE_WINDOW_S = 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +69,21 @@ def serve(
     """
     settings = load_settings(k=k, model_timeout_s=model_timeout_s)
     sock = listen(host, port)
-    store = EventStore(events)
-    routing = Routing(open_database(events))
-    policy = Policy(store, routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
+    store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
+    engine = open_database(events)
+    routing = Routing(engine)
+    policy = Policy(
+        store,
+        routing,
+        k=settings.k,
+        model_timeout_s=settings.model_timeout_s,
+        # Each simulated user waits for one answer at a time: the demo's own traffic is never refused.
+        max_under_way=max(MAX_UNDER_WAY, settings.connections),
+    )
+    preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
+    pages = [*ExperimentPages(engine).routes(), *preview.routes()]
     config = uvicorn.Config(
-        policy.application(), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GRACE_S
+        policy.application(pages), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GRACE_S
     )
     gc.collect()
     gc.freeze()

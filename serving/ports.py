@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from pathlib import Path
 
 from core.errors import BadInput, ServerError
+from core.files import write_whole
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -61,10 +61,8 @@ def announce(sock: socket.socket, port_file: Path | None) -> int:
     """
     port: int = sock.getsockname()[1]
     if port_file is not None:
-        part = port_file.with_name(f"{port_file.name}.{os.getpid()}.part")
         try:
-            part.write_text(f"{port}\n", encoding="ascii")
-            part.replace(port_file)
+            write_whole(port_file, f"{port}\n")
         except OSError as error:
             raise BadInput(f"--port-file {str(port_file)!r} cannot be written: {error.strerror}") from error
     return port

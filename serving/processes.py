@@ -61,15 +61,17 @@ class ServerCommand:
         ready_path: Answers 200 once it serves, e.g. "/readyz".
         host: The address it binds.
         environment: Added to this process's environment.
+        ready: For a server that speaks no HTTP, in place of ``ready_path``: whether it serves at a host and port.
     """
 
     name: str
     argv: Sequence[str]
     port_file: Path
     log_file: Path
-    ready_path: str
+    ready_path: str = "/"
     host: str = "127.0.0.1"
     environment: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[str, int], bool] | None = None
 
 
 class ServerProcess:
@@ -106,18 +108,27 @@ class ServerProcess:
         return self._process.poll() is None
 
     @property
-    def url(self) -> str:
-        """``http://host:port``.
+    def port(self) -> int:
+        """The port it got.
 
         Raises:
             ServerError: It has not told its port yet; call ``wait_ready`` first.
         """
         if self._port is None:
             raise ServerError(f"{self.command.name} has not told its port yet; wait until it is ready")
-        return f"http://{self.command.host}:{self._port}"
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``.
+
+        Raises:
+            ServerError: It has not told its port yet; call ``wait_ready`` first.
+        """
+        return f"http://{self.command.host}:{self.port}"
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Return once the readiness path answers 200.
+        """Return once the readiness path answers 200 (or ``ready`` says yes).
 
         Raises:
             ServerError: It ended first (with exit code and last log lines), or the time is over.
@@ -156,7 +167,11 @@ class ServerProcess:
     def _is_ready(self) -> bool:
         if self._port is None:
             self._port = _written_port(self.command.port_file)
-        return self._port is not None and answers(self.command.host, self._port, self.command.ready_path)
+        if self._port is None:
+            return False
+        if self.command.ready is not None:
+            return self.command.ready(self.command.host, self._port)
+        return answers(self.command.host, self._port, self.command.ready_path)
 
     def _tail(self) -> str:
         """The last lines of the log, each indented on a line of its own; empty if it wrote nothing."""

@@ -15,6 +15,11 @@ def look_document(look: LookResult) -> dict[str, Any]:
     return _without_nan(asdict(look))
 
 
+def step_document(step: StepResult) -> dict[str, Any]:
+    """A step as plain JSON values."""
+    return _without_nan(asdict(step))
+
+
 def look_of(document: Mapping[str, Any]) -> LookResult:
     """The look that ``look_document`` was made of."""
     return LookResult(**{**_with_nan(document), "reasons": tuple(document["reasons"])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import ConfigError
+from core.files import write_whole
+from core.settings import Settings
+from core.validation_text import in_one_line
 from experiments.result import RolloutResult
 from experiments.spec import ExperimentSpec, parse_spec
 from serving.result_documents import result_document, result_of
@@ -37,6 +41,10 @@ class RolloutRequest(BaseModel):
     """Simulated users."""
     connections: Annotated[int, Field(ge=1, le=512)] = 24
     """Sessions at a time."""
+    k: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Length of the lists that visitors see; None: the setting of the day the rollout begins."""
+    model_timeout_s: Annotated[float, Field(gt=0)] | None = None
+    """A model server that has not answered after this counts as an error; None likewise."""
     deployer: str = "local"
     """Name in serving/deployers/registry.py."""
     run_dir: AbsolutePath
@@ -60,11 +68,7 @@ class RolloutRequest(BaseModel):
         try:
             return cls.model_validate({**given, "spec": parse_spec(given.get("spec"))})
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc'])} == {item['input']!r}: {item['msg']}"
-                for item in error.errors()
-            )
-            raise ConfigError(f"rollout: {problems}") from error
+            raise ConfigError(f"rollout: {in_one_line(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -97,16 +101,30 @@ class RolloutFolder:
         """Whether a rollout was asked for here."""
         return self._request.exists()
 
-    def write_request(self, request: RolloutRequest) -> None:
-        """Keep the request.
+    def keep_request(self, request: RolloutRequest, settings: Settings) -> RolloutRequest:
+        """Keep the request with what it leaves to the settings filled in, so that a resume cannot differ from it.
+
+        Args:
+            request: What is to be run.
+            settings: The settings in force; of no effect on what the folder's request says already.
+
+        Returns:
+            The request as kept.
 
         Raises:
             ConfigError: The folder holds another rollout's request.
         """
-        text = request.model_dump_json(indent=2) + "\n"
-        if self._request.exists() and self._request.read_text(encoding="utf-8") != text:
+        kept = self.read_request() if self.begun else None
+        left_open = {
+            name: value if kept is None or getattr(kept, name) is None else getattr(kept, name)
+            for name, value in (("k", settings.k), ("model_timeout_s", settings.model_timeout_s))
+        }
+        whole = _filled(request, left_open)
+        # A request written before these were recorded leaves them open as well.
+        if kept is not None and _filled(kept, left_open) != whole:
             raise ConfigError(f"{self.path} holds another rollout already; name a new folder for this one")
-        _write_whole(self._request, text)
+        write_whole(self._request, whole.model_dump_json(indent=2) + "\n")
+        return whole
 
     def read_request(self) -> RolloutRequest:
         """The request kept here.
@@ -124,8 +142,8 @@ class RolloutFolder:
 
     def write_result(self, result: RolloutResult, html: str) -> None:
         """Keep the report, then the result."""
-        _write_whole(self.report, html)
-        _write_whole(self._result, json.dumps(result_document(result), indent=2, allow_nan=False) + "\n")
+        write_whole(self.report, html)
+        write_whole(self._result, json.dumps(result_document(result), indent=2, allow_nan=False) + "\n")
 
     def read_result(self) -> RolloutResult:
         """The result kept here.
@@ -150,8 +168,6 @@ class RolloutFolder:
         return self.path / "rollout-result.json"
 
 
-def _write_whole(target: Path, text: str) -> None:
-    """All of it or nothing: a process may be killed while it writes."""
-    partial = target.with_name(target.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(target)
+def _filled(request: RolloutRequest, values: Mapping[str, float]) -> RolloutRequest:
+    """The request with the values it leaves open."""
+    return request.model_copy(update={name: value for name, value in values.items() if getattr(request, name) is None})

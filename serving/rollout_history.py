@@ -1,26 +1,79 @@
-"""A finished rollout in MLflow: one run with its looks, its figures and its files, in a few calls."""
+"""A rollout in MLflow: one run that gets each look as it is taken, and at the end figures and files, in a few calls."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 
 import yaml
 
+from core.errors import TrackingError
 from events.rollouts import RolloutRecord
 from experiments.result import FINAL_FIGURES, LookResult, RolloutResult
 from experiments.spec import ExperimentSpec
 from serving.result_documents import look_document, result_document
 from tracking.client import Tracker
-from tracking.runs import find_runs, log_metric_history, log_params, log_text, new_run, resumed_run, set_tags
+from tracking.runs import (
+    RunRecord,
+    find_runs,
+    log_metric_history,
+    log_params,
+    log_text,
+    logged_steps,
+    new_run,
+    resumed_run,
+    set_tags,
+)
 
 #: Tag by which a rollout finds its own run again.
 ROLLOUT_TAG = "screentest.rollout"
+#: Tag that is set last: a run without it is not whole yet.
+_DECISION = "screentest.decision"
+#: A figure that every look has: the looks that MLflow knows are those it has this figure of.
+_EVERY_LOOK = "look/sessions"
 _NO_SERIES = {"look", "decision", "reasons"}
 LOOK_SERIES = tuple(field.name for field in fields(LookResult) if field.name not in _NO_SERIES)
 """The figures of a look that become metrics ``look/<name>`` with the look's number as step."""
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def live_history(
+    tracker: Tracker, record: RolloutRecord, params: Mapping[str, str]
+) -> Iterator[Callable[[Sequence[LookResult]], None]]:
+    """Keep MLflow up to date while a rollout runs.
+
+    The rollout does not depend on it: where MLflow fails, that is said once, and ``log_rollout`` logs at the end what
+    is missing. The run is RUNNING for the length of the block, FAILED or KILLED where the block ends with an error.
+
+    Args:
+        tracker: Where to.
+        record: The rollout as persisted; a run that an earlier, killed process began is gone on with.
+        params: Further parameters, e.g. plant and seed.
+
+    Yields:
+        A function to call with all looks taken so far; those that MLflow knows already are not logged again.
+    """
+    with ExitStack() as stack:
+        run_id, failed = "", False
+
+        def tell(looks: Sequence[LookResult]) -> None:
+            nonlocal run_id, failed
+            if failed or not looks:
+                return
+            try:
+                run_id = run_id or stack.enter_context(_run_of(tracker, record, params))
+                _log_looks(tracker, run_id, looks)
+            except TrackingError as error:
+                failed = True
+                _log.warning("%s; the rollout goes on, its looks are logged to MLflow at its end", error)
+
+        yield tell
 
 
 def log_rollout(
@@ -45,14 +98,12 @@ def log_rollout(
     Raises:
         TrackingError: MLflow refused; the call may be repeated.
     """
-    identity = {ROLLOUT_TAG: f"{record.experiment}-{record.created_at:.6f}"}
-    known = find_runs(tracker, identity)
-    if known and known[0].status == "FINISHED":
-        return known[0].run_id
-    name = f"rollout {record.experiment}"
-    with resumed_run(tracker, known[0].run_id) if known else new_run(tracker, name, tags=identity) as run_id:
-        spec = ExperimentSpec.model_validate(record.spec)
-        log_params(tracker, run_id, {**spec_params(spec), **params})
+    known = _known_run(tracker, record)
+    if known is not None and known.status == "FINISHED" and _DECISION in known.tags:
+        return known.run_id
+    spec = ExperimentSpec.model_validate(record.spec)
+    with _run_of(tracker, record, params) as run_id:
+        _log_looks(tracker, run_id, result.looks)
         log_metric_history(tracker, run_id, _metrics(result))
         documents = {
             "spec.yaml": yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False),
@@ -63,12 +114,42 @@ def log_rollout(
         for path, text in documents.items():
             log_text(tracker, run_id, text, f"rollout/{path}")
         verdict = {
-            "screentest.decision": result.decision,
+            _DECISION: result.decision,
             "screentest.reasons": ",".join(result.reasons),
             "screentest.champion_after": result.champion_after,
         }
         set_tags(tracker, run_id, verdict)
         return run_id
+
+
+@contextmanager
+def _run_of(tracker: Tracker, record: RolloutRecord, params: Mapping[str, str]) -> Iterator[str]:
+    """The rollout's run for the length of a with-block, with its parameters: the one it has already, or a new one."""
+    known = _known_run(tracker, record)
+    name = f"rollout {record.experiment}"
+    with resumed_run(tracker, known.run_id) if known else new_run(tracker, name, tags=_identity(record)) as run_id:
+        log_params(tracker, run_id, {**spec_params(ExperimentSpec.model_validate(record.spec)), **params})
+        yield run_id
+
+
+def _known_run(tracker: Tracker, record: RolloutRecord) -> RunRecord | None:
+    found = find_runs(tracker, _identity(record))
+    return found[0] if found else None
+
+
+def _identity(record: RolloutRecord) -> dict[str, str]:
+    return {ROLLOUT_TAG: f"{record.experiment}-{record.created_at:.6f}"}
+
+
+def _log_looks(tracker: Tracker, run_id: str, looks: Sequence[LookResult]) -> None:
+    """Log the looks that the run does not have yet, all in one call."""
+    known = logged_steps(tracker, run_id, _EVERY_LOOK)
+    rows = []
+    for look in looks:
+        if look.look not in known:
+            series = {f"look/{name}": float(getattr(look, name)) for name in LOOK_SERIES}
+            rows.append((look.look, {name: value for name, value in series.items() if math.isfinite(value)}))
+    log_metric_history(tracker, run_id, rows)
 
 
 def spec_params(spec: ExperimentSpec) -> dict[str, str]:
@@ -101,10 +182,8 @@ def final_figures(result: RolloutResult) -> dict[str, float]:
 
 
 def _metrics(result: RolloutResult) -> list[tuple[int, dict[str, float]]]:
+    """The final figures, and each step's rates over its percentage."""
     rows: list[tuple[int, dict[str, float]]] = [(0, final_figures(result))]
-    for look in result.looks:
-        series = {f"look/{name}": float(getattr(look, name)) for name in LOOK_SERIES}
-        rows.append((look.look, {name: value for name, value in series.items() if math.isfinite(value)}))
     for step in result.steps:
         rates = {"step/challenger_mean": step.challenger_mean, "step/control_mean": step.control_mean}
         rates["step/sessions"] = float(step.sessions)

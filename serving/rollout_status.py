@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 from core.errors import ConfigError
-from events.aggregate import count_exposures
+from events.aggregate import count_exposures, count_orphans
 from events.database import open_database
-from events.rollouts import load_rollout
+from events.rollouts import RolloutRecord, load_rollout
 from experiments.result import LookResult
 from experiments.spec import parse_spec
 from serving.looks import WATCH_PERCENT, looks_taken
@@ -33,6 +35,7 @@ class RolloutStatus:
         sessions_planned: Sessions of all steps and the watch, if nothing ends it sooner.
         looks: Looks taken.
         last_look: The last one; None before the first.
+        orphans: Outcomes whose session is not in the event log.
     """
 
     experiment: str
@@ -46,6 +49,7 @@ class RolloutStatus:
     sessions_planned: int
     looks: int
     last_look: LookResult | None
+    orphans: int
 
     def as_document(self) -> dict[str, Any]:
         """Plain JSON values, null for what is no number."""
@@ -67,22 +71,34 @@ def rollout_status(run_dir: Path) -> RolloutStatus:
         record = load_rollout(engine, name)
         if record is None:
             raise ConfigError(f"rollout {name!r} has not begun; begin it: screentest rollout resume {folder.path}")
-        looks = looks_taken(engine, name)
-        sessions = count_exposures(engine, name)
+        return status_of(engine, record)
     finally:
         engine.dispose()
+
+
+def status_of(engine: Engine, record: RolloutRecord) -> RolloutStatus:
+    """Where a rollout stands.
+
+    Args:
+        engine: The event log.
+        record: The rollout as persisted.
+
+    Raises:
+        EventLogError: The database cannot be read.
+    """
     spec = parse_spec(record.spec)
-    steps = spec.rollout.steps
+    steps, looks = spec.rollout.steps, looks_taken(engine, record.experiment)
     return RolloutStatus(
-        experiment=name,
+        experiment=record.experiment,
         state=record.state,
         decision=record.decision,
         reasons=record.reasons,
         champion=record.champion_uri,
         challenger=record.challenger_uri,
         step_percent=steps[record.step_index].percent if record.step_index < len(steps) else WATCH_PERCENT,
-        sessions=sessions,
+        sessions=count_exposures(engine, record.experiment),
         sessions_planned=spec.total_sessions + spec.rollout.watch_sessions,
         looks=record.looks,
         last_look=looks[-1] if looks else None,
+        orphans=count_orphans(engine),
     )

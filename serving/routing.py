@@ -57,6 +57,12 @@ class ActiveRoute:
         self._salt = spec.hash_salt
         self._unit = spec.unit
 
+    @property
+    def contestants(self) -> dict[str, Contestant]:
+        """Variant to server, the champion first; the challenger only where it has a server."""
+        both = {"champion": self.champion, "challenger": self._challenger}
+        return {variant: server for variant, server in both.items() if server.url}
+
     def assign(self, user_id: str, context: Mapping[str, Any]) -> Assignment:
         """The variant of a request, the same for the same unit as long as the route stands.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.bayesian import gaussian_posterior
+from experiments.foretelling import OfflineDifference, OfflineEvidence
 from experiments.report import LeaderboardRow, ReportContext
 from experiments.result import DecisionKind, LookResult, RolloutResult, StepResult
 from experiments.sequential import always_valid_pvalue, confidence_sequence
@@ -188,6 +189,16 @@ EXAMPLES = {
     "not_begun": not_begun,
 }
 
+OFFLINE = OfflineEvidence(
+    differences=(
+        OfflineDifference("ndcg@10", 0.0812, 0.1612, 0.08, 0.061, 0.099, 597),
+        OfflineDifference("mrr@10", 0.2511, 0.2562, 0.0051, -0.0093, 0.0195, 597),
+        OfflineDifference("recall@10", 0.0701, 0.0612, -0.0089, -0.0171, -0.0004, 597),
+        OfflineDifference("coverage@10", 0.0098, 0.0823, 0.0725, math.nan, math.nan, 597),
+    ),
+    n_tested=3,
+)
+
 CONTEXT = ReportContext(
     spec=SPEC,
     data="ml-latest-small: 100,836 ratings by 610 users of 9,724 films (ml-latest-small.zip)",
@@ -196,6 +207,7 @@ CONTEXT = ReportContext(
         LeaderboardRow("item_knn", {"ndcg@10": 0.1412, "recall@10": 0.1201, "coverage@10": 0.1204}),
         LeaderboardRow("popularity", {"ndcg@10": 0.0812, "recall@10": 0.0701, "coverage@10": 0.0098}, "champion"),
     ),
+    offline=OFFLINE,
     seconds={"get-data": 2.1, "train-model": 11.2, "evaluate-model": 4.0, "ab-rollout": 64.8, "total": 131.0},
     run_folder="/home/ana/screentest/runs/20260102-120000-none-seed42-ab12",
     hints=(

@@ -31,7 +31,7 @@ class SmallLoader(BaseLoader):
         super().__init__(split=SplitRule("leave_last_n", n=3))
 
     @classmethod
-    def open(cls, source: str, *, split: SplitRule, seed: int) -> Self:
+    def open(cls, source: str, *, split: SplitRule, seed: int, columns: Mapping[str, str] | None = None) -> Self:
         return cls()
 
     def read(self) -> Interactions:

@@ -20,7 +20,7 @@ MOVIES = [
     (12, 'Some "Kind" of Hero (1982)', "Comedy"),
 ]
 USERS = [(1, "F", 1, "student", "48067"), (2, "M", 56, "writer", "70072"), (3, "M", 25, "other", "V0R2M")]
-LAYOUT_NAMES = ["ml-latest", "ml-100k", "ml-1m"]
+LAYOUT_NAMES = ["ml-latest", "ml-100k", "ml-1m", "ml-10m"]
 
 
 def movielens_ratings() -> pd.DataFrame:
@@ -70,6 +70,10 @@ def write_release(layout: str, folder: Path) -> Path:
         (folder / "u.item").write_text(_lines(items, "|"), encoding="latin-1")
         users = [(user, age, gender, work, code) for user, gender, age, work, code in USERS]
         (folder / "u.user").write_text(_lines(users, "|"))
+    elif layout == "ml-10m":
+        (folder / "ratings.dat").write_text(_lines(rows, "::"))
+        (folder / "movies.dat").write_text(_lines(MOVIES, "::"), encoding="utf-8")
+        (folder / "tags.dat").write_text("1::5::funny, sad::1445714994\n")
     else:
         (folder / "ratings.dat").write_text(_lines(rows, "::"))
         (folder / "movies.dat").write_text(_lines(MOVIES, "::"), encoding="latin-1")

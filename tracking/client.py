@@ -50,7 +50,7 @@ def database_uri(folder: Path) -> str:
     return f"{_SQLITE}{folder.expanduser().absolute() / 'mlflow.db'}"
 
 
-def connect(tracking_uri: str, *, experiment: str = "screentest") -> Tracker:
+def connect(tracking_uri: str, *, experiment: str = "screentest", artifact_root: str = "") -> Tracker:
     """Reach MLflow, make the database and the experiment where they do not exist yet.
 
     A server that cannot be reached is reported after ``_CONNECT_TIMEOUT_S``; MLflow itself would try for minutes.
@@ -59,17 +59,20 @@ def connect(tracking_uri: str, *, experiment: str = "screentest") -> Tracker:
 
     Args:
         tracking_uri: A SQLite database (made with its folder if absent) or an MLflow server.
-        experiment: Name of the experiment; made if absent. Artifacts of a SQLite database lie beside it.
+        experiment: Name of the experiment; made if absent.
+        artifact_root: Where the artifacts of an experiment made now go, e.g. ``gs://bucket/mlflow``; one that exists
+            keeps its own. Empty: a server's own place; of a SQLite database, ``artifacts`` beside it.
 
     Raises:
-        ConfigError: The URI is empty, names a folder (MLflow's file store) or another kind of store.
+        ConfigError: The URI is empty, names a folder (MLflow's file store) or another kind of store, or carries a
+            user name or password: MLflow takes those from ``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``.
         TrackingError: MLflow does not answer or refuses.
     """
     uri = _checked(tracking_uri)
     export_for_children({**_QUIET, "MLFLOW_TRACKING_URI": uri})
-    artifacts: str | None = None
+    artifacts = artifact_root.rstrip("/") or None
     if uri.startswith(_SQLITE):
-        artifacts = str(_database_folder(uri) / "artifacts")
+        artifacts = artifacts or str(_database_folder(uri) / "artifacts")
     else:
         _probe(uri)
     from mlflow import MlflowClient
@@ -116,6 +119,12 @@ def shown(uri: str) -> str:
 def _checked(tracking_uri: str) -> str:
     scheme = urlsplit(tracking_uri).scheme
     if scheme in ("http", "https"):
+        if shown(tracking_uri) != tracking_uri:
+            # It is written into run folders and passed to child processes, where others can read it.
+            raise ConfigError(
+                f"MLflow tracking URI {shown(tracking_uri)!r} was given with a user name or password in it; set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, and leave them out of the URI"
+            )
         return tracking_uri.rstrip("/")
     if scheme in ("", "file"):
         raise ConfigError(

@@ -152,6 +152,16 @@ def log_metric_history(tracker: Tracker, run_id: str, rows: Sequence[tuple[int, 
             tracker.client.log_batch(run_id, metrics=values[start : start + _METRICS_PER_BATCH])
 
 
+def logged_steps(tracker: Tracker, run_id: str, metric: str) -> set[int]:
+    """Steps that a run has values of a metric for; empty where it has none.
+
+    Raises:
+        TrackingError: There is no such run, or MLflow refused.
+    """
+    with mlflow_errors(tracker.uri):
+        return {int(point.step) for point in tracker.client.get_metric_history(run_id, metric)}
+
+
 def set_tags(tracker: Tracker, run_id: str, tags: Mapping[str, str]) -> None:
     """Set tags; one that exists changes.
 

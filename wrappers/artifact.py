@@ -3,6 +3,7 @@
     model.json      format, model (its name in the registry), config, dimensions, id_types, sha256 of the others
     <group>.npz     numbers, one file per group, readable without pickle
     <table>.parquet items: item_id, title, year, genres
+    <text>.txt      what a library writes as text, e.g. a booster's trees
 
 The folder is written beside its place and moved there, so that a reader never sees half of it. What is loaded is
 checked against the hashes; the class is looked up by name in the registry, and no code comes from the artifact.
@@ -16,7 +17,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,13 @@ class Artifact:
         header: ``model`` (registered name), ``config`` and whatever else the model tells of itself; JSON values.
         arrays: Group name to array name to array; no objects among them.
         tables: Table name to table.
+        texts: Name to text.
     """
 
     header: dict[str, Any]
     arrays: dict[str, dict[str, npt.NDArray[Any]]]
     tables: dict[str, pd.DataFrame]
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def write_artifact(folder: Path, artifact: Artifact) -> None:
@@ -67,6 +70,8 @@ def write_artifact(folder: Path, artifact: Artifact) -> None:
             np.savez_compressed(partial / f"{group}.npz", allow_pickle=False, **arrays)
         for name, table in artifact.tables.items():
             table.to_parquet(partial / f"{name}.parquet", index=False)
+        for name, text in artifact.texts.items():
+            (partial / f"{name}.txt").write_bytes(text.encode())
         header = {"format": FORMAT, **artifact.header, "sha256": _hashes(partial)}
         (partial / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         # mkdtemp made it private; an artifact is read by servers that may run as somebody else.
@@ -86,7 +91,7 @@ def read_artifact(folder: Path) -> Artifact:
     header = _header(folder)
     for name, expected in header["sha256"].items():
         _check_hash(folder, name, expected)
-    arrays, tables = {}, {}
+    arrays, tables, texts = {}, {}, {}
     for name in header["sha256"]:
         path = folder / name
         try:
@@ -95,9 +100,11 @@ def read_artifact(folder: Path) -> Artifact:
                     arrays[path.stem] = {key: stored[key] for key in stored.files}
             elif path.suffix == ".parquet":
                 tables[path.stem] = pd.read_parquet(path, use_threads=False)
+            elif path.suffix == ".txt":
+                texts[path.stem] = path.read_bytes().decode()
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
-    return Artifact(header, arrays, tables)
+    return Artifact(header, arrays, tables, texts)
 
 
 def load_wrapper(folder: str | Path) -> ModelWrapper:

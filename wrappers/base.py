@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import ConfigError
 from core.protocols import DataLoader
+from core.validation_text import Problem, in_one_line
 
 if TYPE_CHECKING:
     from wrappers.artifact import Artifact
@@ -41,16 +42,15 @@ class Options(BaseModel):
         try:
             return cls.model_validate(dict(given or {}))
         except ValidationError as error:
-            problems = "; ".join(cls._problem(dict(item)) for item in error.errors())
-            raise ConfigError(f"{of}: {problems}") from error
+            raise ConfigError(f"{of}: {in_one_line(error, cls._problem)}") from error
 
     @classmethod
-    def _problem(cls, item: dict[str, Any]) -> str:
-        name = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            return f"unknown option {name} == {item['input']!r}; known: {', '.join(cls.model_fields) or 'none'}"
-        message = str(item["msg"])
-        return f"{name} == {item['input']!r}: {message[:1].lower()}{message[1:]}"
+    def _problem(cls, problem: Problem) -> str:
+        if problem.kind == "extra_forbidden":
+            known = ", ".join(cls.model_fields) or "none"
+            return f"unknown option {problem.name} == {problem.given!r}; known: {known}"
+        message = problem.message
+        return f"{problem.name} == {problem.given!r}: {message[:1].lower()}{message[1:]}"
 
 
 class ModelConfig(Options):
@@ -84,6 +84,13 @@ class ModelWrapper(ABC):
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     negative_control: ClassVar[bool] = False
     """Made to lose: exempt from tests of quality, never to be preferred."""
+    needs_features: ClassVar[bool] = False
+    """Ranks on features of the user, which a request may carry and a model server looks up in the feature store."""
+    alias: ClassVar[str] = ""
+    """What its newest version is called in the model registry beside champion and challenger, e.g. ``PolicyA``;
+    empty: nothing."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Installed packages that a loaded model imports beside those that every model does."""
 
     def __init__(self, config: Mapping[str, Any] | ModelConfig | None = None) -> None:
         self.config: Any = self.Config.parse(config, of=self.name)

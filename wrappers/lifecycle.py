@@ -23,6 +23,7 @@ from wrappers.offline import metric_name
 from wrappers.planting import plant_challenger
 from wrappers.pyfunc import log_wrapper
 from wrappers.registry import model
+from wrappers.rejudged import keep_rejudged
 from wrappers.selection import Rule, Selection, select
 from wrappers.tables import as_csv, as_json
 
@@ -74,6 +75,7 @@ def train_and_log(
     *,
     tracking_uri: str,
     experiment: str = "screentest",
+    artifact_root: str = "",
 ) -> str:
     """Train a model as one MLflow run that keeps its artifact, hyperparameters and provenance.
 
@@ -83,6 +85,7 @@ def train_and_log(
         config: Hyperparameters; None or empty takes the defaults.
         tracking_uri: MLflow's address.
         experiment: Where the run goes.
+        artifact_root: Where the artifacts of an experiment that does not exist yet go; empty: MLflow's own place.
 
     Returns:
         The run's id.
@@ -94,7 +97,7 @@ def train_and_log(
         TrackingError: MLflow cannot be reached or refused.
     """
     recommender = as_recommender(model(name)(config))
-    tracker = connect(tracking_uri, experiment=experiment)
+    tracker = connect(tracking_uri, experiment=experiment, artifact_root=artifact_root)
     hyperparameters = recommender.config.model_dump(mode="json")
     params = {
         "model": name,
@@ -168,7 +171,8 @@ def register_candidates(
 
     Who gets them is decided by :func:`wrappers.selection.select`. With ``plant``, the challenger is made for the
     occasion by :func:`wrappers.planting.plant_challenger`, and the gate's result is reported only. Where there is no
-    challenger, the alias is taken from whoever had it. The leaderboard is kept in a run named ``registration``.
+    challenger, the alias is taken from whoever had it. A model that has an alias of its own (``ModelWrapper.alias``)
+    gets it too, the best of its runs by the metric. The leaderboard is kept in a run named ``registration``.
 
     Args:
         run_ids: Runs that were trained and evaluated.
@@ -201,9 +205,11 @@ def register_candidates(
     with new_run(tracker, "registration", params=params) as registration_run:
         selection = plant_challenger(tracker, selection, rule, loader, options)
         everyone = _distinct([*contestants, selection.champion, selection.challenger])
-        versions = _register(tracker, model_name, everyone, selection)
+        versions = _register(tracker, model_name, everyone, selection, rule.metric)
         board = Leaderboard(everyone, selection, rule.metric, versions)
         html = _keep_leaderboard(tracker, registration_run, board, facts(provenance, options))
+        if selection.champion.refitted:
+            keep_rejudged(tracker, registration_run, selection.champion)
     report("register", 1, 1, selection.reason)
     return Registration.of(selection, versions, html)
 
@@ -223,14 +229,14 @@ def _distinct(contestants: Sequence[Contestant | None]) -> list[Contestant]:
 
 
 def _register(
-    tracker: Tracker, model_name: str, contestants: Sequence[Contestant], selection: Selection
+    tracker: Tracker, model_name: str, contestants: Sequence[Contestant], selection: Selection, metric: str
 ) -> dict[str, ModelVersion]:
     """Versions and aliases in one transaction; run_id to version."""
     candidates = [
         Candidate(one.run_id, one.model, {name: f"{mean:.6f}" for name, mean in one.evaluation.means.items()})
         for one in contestants
     ]
-    aliases = {CHAMPION: selection.champion.run_id}
+    aliases = {**_own_aliases(contestants, metric), CHAMPION: selection.champion.run_id}
     if selection.challenger is not None:
         aliases[CHALLENGER] = selection.challenger.run_id
     made = register_all(tracker, model_name, candidates, aliases)
@@ -238,3 +244,18 @@ def _register(
         # Whoever challenged before would otherwise seem to have passed this gate.
         drop_alias(tracker, model_name, CHALLENGER)
     return {one.run_id: version for one, version in zip(contestants, made, strict=True)}
+
+
+def _own_aliases(contestants: Sequence[Contestant], metric: str) -> dict[str, str]:
+    """The alias that a model has of its own, e.g. ``PolicyA``, to the best of its new runs by the gate's metric."""
+    found: dict[str, Contestant] = {}
+    for one in contestants:
+        alias = model(one.model).alias
+        best = found.get(alias)
+        if alias and one.version is None and (best is None or _mean(one, metric) > _mean(best, metric)):
+            found[alias] = one
+    return {alias: one.run_id for alias, one in found.items()}
+
+
+def _mean(contestant: Contestant, metric: str) -> float:
+    return contestant.evaluation.means[metric_name(metric, contestant.evaluation.config.k)]

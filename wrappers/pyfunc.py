@@ -68,7 +68,7 @@ def log_wrapper(tracker: Tracker, run_id: str, recommender: RecommenderWrapper) 
             loader_module=LOADER_MODULE,
             input_example=example,
             output_example=recommender.predict(example),
-            requirements=[f"{package}=={version(package)}" for package in _REQUIRED],
+            requirements=[f"{package}=={version(package)}" for package in (*_REQUIRED, *recommender.packages)],
             optional=("k", "exclude_items"),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -18,10 +17,11 @@ from core.ids import UNKNOWN
 from core.interactions import Interactions
 from core.protocols import DataLoader
 from wrappers.artifact import Artifact, write_artifact
+from wrappers.asked import Asked
 from wrappers.base import EvaluationConfig, ModelConfig, ModelWrapper
 from wrappers.blocks import row_blocks
 from wrappers.offline import OfflineEvaluation, evaluate_recommender
-from wrappers.requests import Id, parse_requests
+from wrappers.requests import Id, Requests, parse_requests
 from wrappers.top_k import stored, top_k
 from wrappers.training_data import TrainingData
 
@@ -41,6 +41,13 @@ class Recommendations(NamedTuple):
     item_index: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     cold: npt.NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self], k: int) -> Self:
+        """Lists of consecutive users as one; of nobody where there are no parts."""
+        if not parts:
+            return cls(np.empty((0, k), np.int64), np.empty((0, k), np.float32), np.empty(0, np.bool_))
+        return parts[0] if len(parts) == 1 else cls(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class RecommenderWrapper(ModelWrapper):
@@ -128,22 +135,17 @@ class RecommenderWrapper(ModelWrapper):
         Raises:
             ConfigError: k < 1, or exclude has not one entry per user.
         """
-        if k < 1:
-            raise ConfigError(f"k == {k}, must be >= 1")
-        user_index = self.known.users.index_of(user_ids)
-        n_users, n_items = len(user_index), len(self.known.items)
-        row, column = self._excluded(exclude, n_users)
-        parts = []
-        for start, stop in row_blocks(n_users, n_items):
-            scores, cold = self._scores_or_popularity(user_index[start:stop])
-            if filter_seen:
-                self._hide_seen(scores, user_index[start:stop])
-            here = slice(*np.searchsorted(row, [start, stop]))
-            scores[row[here] - start, column[here]] = np.nan
-            parts.append(Recommendations(*top_k(scores, k), cold))
-        if not parts:
-            return Recommendations(np.empty((0, k), np.int64), np.empty((0, k), np.float32), np.empty(0, np.bool_))
-        return parts[0] if len(parts) == 1 else Recommendations(*map(np.concatenate, zip(*parts, strict=True)))
+        asked = Asked.of(self.known, user_ids, k, exclude, filter_seen)
+        blocks = row_blocks(len(asked.user_index), len(self.known.items))
+        return Recommendations.joined([self.best(asked.part(start, stop)) for start, stop in blocks], k)
+
+    def best(self, asked: Asked) -> Recommendations:
+        """Lists for so few users that scores of all items fit in memory; see :meth:`recommend`."""
+        scores, cold = self._scores_or_popularity(asked.user_index)
+        if asked.filter_seen:
+            self._hide_seen(scores, asked.user_index)
+        scores[asked.excluded_row, asked.excluded_item] = np.nan
+        return Recommendations(*top_k(scores, asked.k), cold)
 
     def predict(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer requests, in their order.
@@ -161,7 +163,10 @@ class RecommenderWrapper(ModelWrapper):
         requests = parse_requests(input_data)
         if not requests.user_ids:
             return []
-        found = self.recommend(requests.user_ids, max(requests.ks), exclude=requests.exclude)
+        return self._answers(requests, self.recommend(requests.user_ids, max(requests.ks), exclude=requests.exclude))
+
+    def _answers(self, requests: Requests, found: Recommendations) -> list[dict[str, Any]]:
+        """Each request's list, cut to its own k."""
         n_found = np.minimum(np.count_nonzero(found.item_index != UNKNOWN, axis=1), requests.ks).tolist()
         return [
             {"user_id": user_id, "items": self._items(index[:n], scores[:n]), "cold": cold}
@@ -181,16 +186,17 @@ class RecommenderWrapper(ModelWrapper):
         """Write the trained model. See :meth:`ModelWrapper.save`."""
         if not hasattr(self, "known"):
             raise ConfigError(f"{self.name} is not trained; call train before save")
+        write_artifact(folder, self._artifact())
+
+    def _artifact(self) -> Artifact:
+        """Everything that is stored. A subclass adds to it what is no array of its own state."""
         header = {
             "model": self.name,
             "config": self.config.model_dump(mode="json"),
             "dimensions": {"n_users": len(self.known.users), "n_items": len(self.known.items)},
             "id_types": {"user_id": _id_type(self.known.users.ids), "item_id": _id_type(self.known.items.ids)},
         }
-        write_artifact(
-            folder,
-            Artifact(header, {"known": self.known.arrays(), "state": self.state()}, {"items": self.known.catalogue}),
-        )
+        return Artifact(header, {"known": self.known.arrays(), "state": self.state()}, {"items": self.known.catalogue})
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> Self:
@@ -198,11 +204,20 @@ class RecommenderWrapper(ModelWrapper):
         model = cls(artifact.header["config"])
         try:
             model.known = TrainingData.from_arrays(artifact.arrays["known"], artifact.tables["items"])
-            model.restore(artifact.arrays["state"])
+            model._take_back(artifact)
         except (KeyError, ValueError) as error:
             problem = f"the artifact of model {cls.name!r} does not fit together: {error}; train it again"
             raise DataError(problem) from error
         return model
+
+    def _take_back(self, artifact: Artifact) -> None:
+        """What ``_artifact`` gave; ``known`` is set already.
+
+        Raises:
+            KeyError: A part is missing.
+            ValueError: A part has the wrong shape.
+        """
+        self.restore(artifact.arrays["state"])
 
     def _items(self, index: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> list[dict[str, Id | float]]:
         ids, titles = self.known.items.ids[index].tolist(), self.known.titles[index].tolist()
@@ -231,19 +246,6 @@ class RecommenderWrapper(ModelWrapper):
         known = np.flatnonzero(user_index != UNKNOWN)
         position, item = stored(self.known.history.indptr, self.known.history.indices, user_index[known])
         scores[known[position], item] = np.nan
-
-    def _excluded(
-        self, exclude: Sequence[Iterable[Any]] | None, n_users: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows (ascending) and columns that must not be recommended."""
-        if exclude is None:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        if len(exclude) != n_users:
-            raise ConfigError(f"exclude has {len(exclude)} entries, must have one per user: {n_users}")
-        items = [list(given) for given in exclude]
-        column = self.known.items.index_of(list(chain.from_iterable(items)))
-        row = np.repeat(np.arange(n_users), list(map(len, items)))
-        return row[column != UNKNOWN], column[column != UNKNOWN]
 
 
 def _id_type(ids: npt.NDArray[Any]) -> str:

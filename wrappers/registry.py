@@ -9,6 +9,9 @@ MODELS = {
     "popularity": "wrappers.popularity:Popularity",
     "item_knn": "wrappers.item_knn:ItemKNN",
     "ease": "wrappers.ease:Ease",
+    "als": "wrappers.als:ALS",
+    "logreg": "wrappers.logreg:LogReg",
+    "lightgbm": "wrappers.lightgbm_ranker:LightGBM",
     "shuffled": "wrappers.shuffled:Shuffled",
 }
 

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 
 from core.errors import BadInput
+from feature_repo.catalogue import FeatureLayout
+from wrappers.feature_rows import GivenFeatures, RowSource, parse_features
 
 DEFAULT_K = 10
 MAX_K = 1000
 FIELDS = ("user_id", "k", "exclude_items")
+#: A further field, of models that rank on features.
+FEATURES = "features"
 
 Id = int | str
 
@@ -25,19 +29,26 @@ class Requests(NamedTuple):
         user_ids: Whom to recommend to.
         ks: How many items each wants, 1 … ``MAX_K``.
         exclude: Item ids that must not be recommended to each; unknown ones are ignored.
+        features: What each brought of its user; empty where the model needs no features.
     """
 
     user_ids: list[Id]
     ks: list[int]
     exclude: list[list[Id]]
+    features: list[GivenFeatures]
 
 
-def parse_requests(input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Requests:
+def parse_requests(
+    input_data: pd.DataFrame | Sequence[Mapping[str, Any]], layout: FeatureLayout | None = None
+) -> Requests:
     """Check requests.
 
     Args:
         input_data: ``{"user_id": 17, "k": 10, "exclude_items": [1, 2]}`` each, or a DataFrame of those columns.
-            ``user_id`` must be there; ``k`` defaults to ``DEFAULT_K``; missing values count as not given.
+            ``user_id`` must be there; ``k`` defaults to ``DEFAULT_K``; missing values count as not given. With a
+            layout also ``features``, as :func:`wrappers.feature_rows.parse_features` takes it; null is not the same
+            as not given there.
+        layout: Of the features that the model needs; None where it needs none: the field is refused then.
 
     Returns:
         The requests in the order given; empty for empty input.
@@ -48,17 +59,20 @@ def parse_requests(input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Re
     rows: Any = input_data.to_dict("records") if isinstance(input_data, pd.DataFrame) else input_data
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Sequence):
         raise BadInput(f"input == {_short(rows)}, must be a list of requests like {{'user_id': 17, 'k': 10}}")
-    user_ids, ks, exclude = [], [], []
+    fields = FIELDS if layout is None else (*FIELDS, FEATURES)
+    user_ids, ks, exclude, features = [], [], [], []
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise BadInput(f"request {place} == {_short(row)}, must be an object like {{'user_id': 17, 'k': 10}}")
         for field in row:
-            if field not in FIELDS:
-                raise BadInput(f"request {place}: unknown field {field!r}; known: {', '.join(FIELDS)}")
+            if field not in fields:
+                raise BadInput(f"request {place}: unknown field {field!r}; known: {', '.join(fields)}")
         user_ids.append(_id(row.get("user_id"), f"request {place}: user_id"))
         ks.append(_k(row.get("k"), place))
         exclude.append(_exclude(row.get("exclude_items"), place))
-    return Requests(user_ids, ks, exclude)
+        if layout is not None:
+            features.append(_features(row, layout, place))
+    return Requests(user_ids, ks, exclude, features)
 
 
 def _id(value: Any, what: str) -> Id:
@@ -86,6 +100,13 @@ def _exclude(value: Any, place: int) -> list[Id]:
     if not isinstance(values, list | tuple):
         raise BadInput(f"request {place}: exclude_items == {_short(value)}, must be a list of item ids")
     return [_id(item, f"request {place}: exclude_items") for item in values]
+
+
+def _features(row: Mapping[str, Any], layout: FeatureLayout, place: int) -> GivenFeatures:
+    # A DataFrame holds NaN where a row does not have the column.
+    if FEATURES not in row or (row[FEATURES] is not None and _is_missing(row[FEATURES])):
+        return RowSource.TRAINING
+    return parse_features(row[FEATURES], layout, f"request {place}: {FEATURES}")
 
 
 def _is_missing(value: Any) -> bool:

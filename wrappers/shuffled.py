@@ -75,8 +75,11 @@ class Shuffled(RecommenderWrapper):
 
     def _untrained_base(self) -> RecommenderWrapper:
         found = model(self.config.base)
-        if not issubclass(found, RecommenderWrapper) or issubclass(found, Shuffled):
-            raise ConfigError(f"{self.name}: base == {self.config.base!r}, must be another recommender, e.g. 'ease'")
+        if not issubclass(found, RecommenderWrapper) or issubclass(found, Shuffled) or found.needs_features:
+            raise ConfigError(
+                f"{self.name}: base == {self.config.base!r}, must be another recommender that needs no features, "
+                "e.g. 'ease'"
+            )
         return found(self.config.base_config)
 
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.data import app
-from core.errors import ConfigError, DataError
+from core.errors import ConfigError, DataError, UnknownName
 from loaders.local import LocalDataLoader
 from tests.small_releases import write_release, zip_folder
 
@@ -103,7 +103,10 @@ def test_json_of_a_missing_path_is_json(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["problems"][0]["message"] == "does not exist; expected a MovieLens folder or zip"
 
 
-def test_bad_lines_set_aside_are_reported_and_the_rest_is_described(latest: Path, tmp_path: Path) -> None:
+def test_bad_lines_set_aside_are_reported_and_the_rest_is_described(
+    latest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCREENTEST_VALIDATION", '{"max_quarantined_share": 0.2}')
     spoil(latest)
 
     result = run("check", latest, "--quarantine", tmp_path / "bad.csv")
@@ -111,7 +114,43 @@ def test_bad_lines_set_aside_are_reported_and_the_rest_is_described(latest: Path
     assert result.exit_code == 0, result.output
     assert f"2 lines set aside in {tmp_path}/bad.csv" in result.stdout
     assert f"set aside: {latest}/ratings.csv:4: rating is 9.0" in result.stderr
+    assert "within the limit: lines set aside: 2 of 18 lines of ratings.csv (11.11%); at most 20.00%" in result.stdout
     assert len((tmp_path / "bad.csv").read_text().splitlines()) == 3
+
+
+def test_more_lines_set_aside_than_allowed_are_too_many(latest: Path, tmp_path: Path) -> None:
+    spoil(latest)
+
+    result = run("check", latest, "--quarantine", tmp_path / "bad.csv", "--html", tmp_path / "page" / "v.html")
+
+    assert isinstance(result.exception, DataError)
+    assert str(result.exception) == (
+        f"{latest}: lines set aside: 2 of 18 lines of ratings.csv (11.11%); expected at most 5.00% "
+        "(setting validation.max_quarantined_share)"
+    )
+    assert "The data cannot be used." in (tmp_path / "page" / "v.html").read_text()
+    document = json.loads(run("check", latest, "--quarantine", tmp_path / "bad.csv", "--json").stdout)
+    assert (document["ok"], document["validation"]["status"]) == (False, "fail")
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_the_page_is_written_whether_the_data_can_be_used_or_not(spoilt: bool, latest: Path, tmp_path: Path) -> None:
+    if spoilt:
+        spoil(latest)
+
+    result = run("check", latest, "--html", tmp_path / "validation.html")
+
+    page = (tmp_path / "validation.html").read_text()
+    assert isinstance(result.exception, DataError) == spoilt
+    assert ("The data cannot be used." in page) == spoilt
+    assert ("ratings.csv:6: rating is &#39;many&#39;; expected a number" in page) == spoilt
+
+
+def test_a_page_that_cannot_be_written_is_named(latest: Path, tmp_path: Path) -> None:
+    result = run("check", latest, "--html", tmp_path)
+
+    assert isinstance(result.exception, ConfigError)
+    assert f"--html {tmp_path} cannot be written (Is a directory)" in str(result.exception)
 
 
 def test_sound_data_too_small_for_the_split_are_sound(latest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +170,14 @@ def test_synthesized_ratings_check_out(tmp_path: Path) -> None:
     assert result.stdout == (f"wrote {tmp_path}/out/ratings.csv and {tmp_path}/out/movies.csv: 600 ratings, seed 5\n")
     data = LocalDataLoader(tmp_path / "out").load()
     assert (len(data.user_index()), len(data.items), len(data)) == (30, 60, 600)
+
+
+def test_the_shape_of_ml_1m_has_whole_stars(tmp_path: Path) -> None:
+    result = run("synthesize", tmp_path / "out", "--shape", "ml-1m", "--users", 30, "--items", 60)
+
+    assert result.exit_code == 0, result.output
+    assert set(LocalDataLoader(tmp_path / "out").load().ratings["rating"]) == {1, 2, 3, 4, 5}
+    assert isinstance(run("synthesize", tmp_path / "new", "--shape", "ml-9").exception, UnknownName)
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:

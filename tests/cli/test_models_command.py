@@ -16,6 +16,8 @@ def test_json_holds_every_model_and_option() -> None:
     models = {model["name"]: model for model in json.loads(answer.stdout)}
     assert set(models) == set(MODELS)
     assert models["shuffled"]["negative_control"] is True
+    assert (models["lightgbm"]["alias"], models["lightgbm"]["needs_features"]) == ("PolicyB", True)
+    assert (models["ease"]["alias"], models["ease"]["needs_features"]) == ("", False)
     reg = models["ease"]["options"][0]
     assert (reg["name"], reg["type"], reg["default"], reg["limits"]) == ("reg", "number", 300.0, "> 0")
     assert reg["description"].startswith("Ridge penalty")
@@ -24,5 +26,6 @@ def test_json_holds_every_model_and_option() -> None:
 
 def test_text_reads_top_to_bottom() -> None:
     lines = CliRunner().invoke(app, ["list"]).stdout.splitlines()
-    assert lines[0].startswith("ease: ")
+    assert lines[0].startswith("als: ")
+    assert any(line.startswith("logreg: ") and line.endswith("(registered as PolicyA, ranks on features)") for line in lines)
     assert "    neighbours = 50  (integer, >= 1)" in lines

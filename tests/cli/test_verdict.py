@@ -81,6 +81,17 @@ def test_what_cannot_be_written_becomes_english_ascii() -> None:
     assert "|" in text
 
 
+def test_what_foretold_the_outcome_is_one_line() -> None:
+    lines = shown(promoted(), terminal=False).splitlines()
+    assert (
+        "- ease won online. Foretold by ndcg@10. recall@10 foretold the opposite. mrr@10 said nothing. coverage@10 "
+        "cannot be tested." in lines
+    )
+    out = io.StringIO()
+    show(promoted(), replace(CONTEXT, offline=None), Console(file=out, width=100))
+    assert "won online" not in out.getvalue()
+
+
 def test_markup_in_a_name_is_not_obeyed() -> None:
     assert "[red]ease[/red] beats" in shown(replace(promoted(), challenger="[red]ease[/red]"))
 

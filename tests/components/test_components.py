@@ -14,7 +14,7 @@ from components.get_data import get_data
 from components.image import IMAGE
 from components.register_model import register_model
 from components.train_model import train_model
-from core.errors import UnknownName
+from core.errors import DataError, UnknownName
 from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
 from loaders.prepared import PreparedDataLoader
@@ -37,9 +37,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
         split="random_per_user",
         split_n=10,
         split_test_fraction=0.25,
+        split_folds=5,
+        split_fold=0,
         seed=1,
+        thresholds={},
+        quarantine=False,
         dataset=prepared,
         description=dsl.HTML(uri=str(folder / "description.html")),
+        validation=dsl.HTML(uri=str(folder / "validation.html")),
+        set_aside=dsl.Artifact(uri=str(folder / "set_aside")),
     )
     return prepared
 
@@ -56,6 +62,45 @@ def test_get_data_writes_a_prepared_dataset_and_a_page(dataset: dsl.Dataset) -> 
     assert loader.provenance().split == "random_per_user(test_fraction=0.25, seed=1)"
     assert "<html" in (Path(dataset.path).parent / "description.html").read_text()
     assert dataset.metadata["n_ratings"] == len(loader.load())
+
+
+def test_refused_data_leave_their_report_and_bad_lines_are_set_aside(tmp_path: Path) -> None:
+    write_movielens_csv(SyntheticDataLoader(7, n_users=30, n_items=60).load(), tmp_path / "ratings")
+    with (tmp_path / "ratings" / "ratings.csv").open("a") as file:
+        file.write("1,1,9.0,978300000\n")
+    outputs = {
+        "dataset": dsl.Dataset(uri=str(tmp_path / "prepared")),
+        "description": dsl.HTML(uri=str(tmp_path / "description")),
+        "validation": dsl.HTML(uri=str(tmp_path / "validation")),
+        "set_aside": dsl.Artifact(uri=str(tmp_path / "set_aside")),
+    }
+
+    def get(thresholds: dict[str, float], *, quarantine: bool) -> None:
+        get_data.python_func(
+            source=str(tmp_path / "ratings"),
+            loader="local",
+            split="kfold",
+            split_n=10,
+            split_test_fraction=0.25,
+            split_folds=4,
+            split_fold=3,
+            seed=1,
+            thresholds=thresholds,
+            quarantine=quarantine,
+            **outputs,
+        )
+
+    with pytest.raises(DataError, match=r"rating is 9\.0"):
+        get({}, quarantine=False)
+    assert "rating is 9.0" in (tmp_path / "validation").read_text()
+    # KFP hands on the numbers in a dict as floats.
+    with pytest.raises(DataError, match=r"setting validation.min_users\); all checks are in "):
+        get({"min_users": 31.0}, quarantine=True)
+    assert "at least 31" in (tmp_path / "validation").read_text()
+    get({"min_users": 30.0}, quarantine=True)
+    assert outputs["dataset"].metadata["validation"]["n_set_aside"] == 1
+    assert "rating is 9.0" in (tmp_path / "set_aside").read_text()
+    assert PreparedDataLoader(tmp_path / "prepared").provenance().split == "kfold(n_folds=4, fold=3, seed=1)"
 
 
 def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:

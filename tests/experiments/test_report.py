@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 
 from experiments.figures import LANGUAGES
+from experiments.foretelling import OfflineEvidence
+from experiments.foretelling_report import tell_foretelling
 from experiments.report import LeaderboardRow, ReportContext, rollout_html
 from experiments.report_tables import Tag, guardrail_table, look_table, step_table
 from experiments.words import tell
 from tests.page_outline import PageOutline
-from tests.rollout_examples import CONTEXT, EXAMPLES, SPEC, broke_guardrail, broke_watch, promoted
+from tests.rollout_examples import CONTEXT, EXAMPLES, OFFLINE, SPEC, broke_guardrail, broke_watch, promoted
 
 ADDRESSES = ("src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "background")
 
@@ -111,8 +113,27 @@ def test_context_is_shown() -> None:
 def test_a_bare_context_leaves_no_empty_section() -> None:
     outline = PageOutline(rollout_html(promoted(), ReportContext(spec=SPEC, data="synthetic")))
     assert "Offline comparison" not in outline.text
+    assert "foretell" not in outline.text
     assert "Open the rest" not in outline.text
     assert "Run folder" not in outline.text
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_offline_metrics_stand_beside_the_online_outcome(name: str) -> None:
+    html = rollout_html(EXAMPLES[name](), CONTEXT)
+    text = PageOutline(html).text
+    for language in LANGUAGES:
+        story = tell_foretelling(OFFLINE, EXAMPLES[name](), language)
+        assert all(words in text for words in (*story.summary, *story.method))
+        assert f'id="foretold-wide-{language}"' in html
+
+
+def test_what_cannot_be_compared_offline_leaves_a_sentence_alone() -> None:
+    missing = OfflineEvidence((), missing="no_figures", missing_of="popularity v1")
+    html = rollout_html(promoted(), replace(CONTEXT, offline=missing))
+    assert "the run of popularity v1 keeps no figures of single users" in html
+    assert "foretold-wide" not in html
+    assert "challenger won" not in html
 
 
 def test_an_unmeasured_leaderboard_figure_is_a_dash() -> None:

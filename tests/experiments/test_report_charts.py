@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.report_charts import NARROW, WIDE, Words, effect_range, interval_chart, step_chart, ticks
+from experiments.report_charts import (
+    NARROW,
+    WIDE,
+    Difference,
+    Words,
+    difference_chart,
+    effect_range,
+    interval_chart,
+    step_chart,
+    ticks,
+)
 from experiments.result import StepResult
 from tests.rollout_examples import EXAMPLES, promoted, running
 
@@ -110,6 +120,41 @@ def test_bars_are_in_proportion_and_start_at_zero() -> None:
 def test_no_click_at_all_draws_empty_bars() -> None:
     svg = fromstring(step_chart([StepResult(5, 1000, 1, 50, 50, 0.0, 0.0, "continue")], WORDS, width=WIDE, name="a"))
     assert [bar.get("width") for bar in svg.iter("rect") if bar.get("rx")] == ["1", "1"]
+
+
+DIFFERENCES = (
+    Difference("ndcg@10", 0.08, 0.06, 0.10),
+    Difference("mrr@10", -0.01, -0.03, 0.01, solid=False),
+    Difference("coverage@10", 0.07, math.nan, math.nan, solid=False),
+    Difference("online clicks", 0.066, 0.039, 0.093, online=True),
+)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_differences_lie_on_one_axis(width: int) -> None:
+    svg = fromstring(difference_chart(DIFFERENCES, "A title", width=width, name="a"))
+    dots = [float(dot.get("cx", 0)) for dot in svg.iter("circle")]
+    (zero,) = by_class(svg, "zero")
+    start = float(zero.get("x1", 0))
+    places = [(dot - start) / (dots[0] - start) for dot in dots]
+    assert places == pytest.approx([row.effect_size / 0.08 for row in DIFFERENCES], abs=0.01)
+    assert (len(by_class(svg, "last")), len(by_class(svg, "hollow"))) == (2, 2)
+    assert len(by_class(svg, "whisker")) == 9, "a line and two caps for each of three intervals"
+    assert len(by_class(svg, "boundary")) == 1
+    assert {"ndcg@10", "+0.080", "−0.010", "online clicks"} <= set(texts(svg))
+    _, _, _, height = numbers(svg.get("viewBox", ""))
+    for element in [*svg.iter("text"), *svg.iter("circle"), *svg.iter("line")]:
+        assert all(0 <= float(element.get(key, 0)) <= width for key in ("x", "cx", "x1", "x2"))
+        assert all(0 <= float(element.get(key, 0)) <= height for key in ("y", "cy", "y1", "y2"))
+
+
+def test_a_difference_that_is_no_number_is_left_out() -> None:
+    blank = Difference("mrr@10", math.nan, math.nan, math.nan)
+    assert difference_chart([blank], "A title", width=WIDE, name="a") == ""
+    with_blank = difference_chart([*DIFFERENCES, blank], "A title", width=WIDE, name="a")
+    assert with_blank == difference_chart(DIFFERENCES, "A title", width=WIDE, name="a")
+    flat = difference_chart([Difference("mrr@10", 0.0, math.nan, math.nan)], "A title", width=WIDE, name="a")
+    assert fromstring(flat).findtext("title") == "A title"
 
 
 def test_words_are_escaped() -> None:

@@ -21,6 +21,7 @@ from cli.audition import Audition, source_of
 from cli.run_folder import RunFolder
 from core.errors import StepError, TrackingError
 from core.settings import load_settings
+from evaluation.ranking import METRICS
 from experiments.spec import parse_spec
 from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
@@ -28,6 +29,7 @@ from loaders.synthetic import SyntheticDataLoader
 from serving.processes import poll
 from tracking.client import connect
 from tracking.registry import version_for
+from tracking.runs import find_runs, read_text
 
 
 class ShortAudition(Audition):
@@ -99,8 +101,22 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
         "total",
     }
     assert json.loads(performed.run.result.read_text()) == json.loads(json.dumps(result))
-    assert "<html" in performed.run.report.read_text()
+    report = performed.run.report.read_text()
+    assert "<html" in report
     tracker = connect(performed.run.database)
+    assert [row["metric"] for row in result["foretelling"]] == [f"{name}@10" for name in (*METRICS, "coverage")]
+    assert {row["verdict"] for row in result["foretelling"]} <= {"leaned_same", "leaned_other", "leaned_neither"}
+    ndcg = result["foretelling"][0]
+    assert ndcg["ci_lower"] < ndcg["effect_size"] == pytest.approx(ndcg["challenger"] - ndcg["champion"])
+    assert result["foretelling_note"].startswith("Online it stayed undecided, so no offline metric foretold a winner.")
+    assert isinstance(console.file, io.StringIO)
+    assert "so no offline metric foretold a winner" in console.file.getvalue()
+    assert "popularity v1" in report
+    assert "ease v2" in report
+    (recorded,) = find_runs(tracker, {"screentest.decision": "keep"})
+    assert recorded.metrics["offline/ndcg_at_10/effect_size"] == ndcg["effect_size"]
+    logged = json.loads(read_text(tracker, recorded.run_id, "rollout/foretelling.json"))
+    assert logged["foretelling"] == result["foretelling"]
     champion = version_for(tracker, "recommender")
     assert champion is not None
     assert champion.model == "popularity"
@@ -114,6 +130,8 @@ def test_the_same_seed_gives_the_same_figures(ratings: Path, tmp_path: Path, con
         assert one[figure] == two[figure]
     assert one["control"] == one["challenger"]
     assert one["control_version"] != one["challenger_version"]
+    assert one["foretelling_note"].startswith("Champion and challenger are the same model")
+    assert {row["verdict"] for row in one["foretelling"]} <= {"equal", "no_outcome"}
 
 
 @pytest.mark.usefixtures("no_child_left")
@@ -156,6 +174,8 @@ def test_nobody_to_audition_is_a_whole_result(
 
     assert (result["decision"], result["control"], result["challenger"]) == ("keep", "popularity", None)
     assert "0.99" in result["why"]
+    assert result["foretelling"] == []
+    assert result["foretelling_note"].startswith("No visitor was shown another model")
     assert result["seconds"]["total"] > 0
     assert "popularity" in run.report.read_text()
     assert json.loads(run.result.read_text()) == result

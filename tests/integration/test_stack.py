@@ -1,4 +1,4 @@
-"""``screentest up`` and ``down`` on a finished run: MLflow, model server and policy server answer, then are gone."""
+"""``screentest up`` and ``down`` on a finished run: page, MLflow, models and policy server answer, then are gone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from events.aggregate import count_exposures
+from events.database import open_database
+from experiments.spec import Variants
 from serving.processes import poll
+from serving.rollout_folder import RolloutFolder
+from tests.rollout_examples import SPEC, broke_guardrail
 from tests.small_registry import register_small_models, small_interactions
+from tests.written_rollouts import write_rollout
 
 ROOT = Path(__file__).parents[2]
+TRIED = SPEC.model_copy(
+    update={"variants": Variants(champion="models:/recommender/1", challenger="models:/recommender/2")}
+)
 
 
 @pytest.fixture
@@ -26,11 +36,15 @@ def folder(tmp_path: Path) -> Path:
     plan = {"data": "small", "k": 10, "metric": "ndcg", "tracking_uri": tracking_uri, "model_name": "recommender"}
     (run / "demo.json").write_text(json.dumps({**plan, "seconds": {}}))
     (run / "result.json").write_text("{}")
+    engine = open_database(RolloutFolder(run).events_url)
+    write_rollout(engine, replace(broke_guardrail(), challenger_version="2"), TRIED)
+    engine.dispose()
     return tmp_path
 
 
 def screentest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    ports = {"SCREENTEST_MLFLOW_PORT": "0", "SCREENTEST_POLICY_PORT": "0", "PYTHONPATH": str(ROOT)}
+    names = ("SCREENTEST_MLFLOW_PORT", "SCREENTEST_POLICY_PORT", "SCREENTEST_APP_PORT")
+    ports = {**dict.fromkeys(names, "0"), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
         cwd=folder,
@@ -49,6 +63,8 @@ def answers(address: str) -> bool:
 
 
 def test_a_stack_is_left_running_until_it_is_taken_down(folder: Path) -> None:
+    [run] = (folder / "runs").iterdir()
+    before = count_exposures(open_database(RolloutFolder(run).events_url), SPEC.name)
     started = screentest(folder, "up", "--detach")
     try:
         assert started.returncode == 0, started.stderr
@@ -59,7 +75,14 @@ def test_a_stack_is_left_running_until_it_is_taken_down(folder: Path) -> None:
         chosen = httpx.get(addresses["policy server"].replace("user_id=1", "user_id=101")).json()
         assert chosen["arm"] == "champion"
         assert len(chosen["items"]) == 10
-        assert {"MLflow", "policy server", "champion (popularity v1)", "challenger (ease v2)"} == set(addresses)
+        assert list(addresses) == [
+            *("review page", "MLflow", "policy server", "champion (popularity v1)", "challenger (ease v2)")
+        ]
+        policy_url = addresses["policy server"].partition("/choose")[0]
+        [experiment] = httpx.get(f"{policy_url}/experiments").json()["experiments"]
+        assert (experiment["experiment"], experiment["sessions"]) == (SPEC.name, before), "nothing was added to it"
+        arms = httpx.get(f"{policy_url}/preview", params={"user_id": 101}).json()["variants"]
+        assert [(arm["model"], len(arm["items"])) for arm in arms] == [("popularity", 10), ("ease", 10)]
 
         again = screentest(folder, "up", "--detach")
         assert again.stdout.startswith("already running:")

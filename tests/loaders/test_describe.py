@@ -14,7 +14,7 @@ import loaders.describe
 from core.interactions import Interactions
 from evaluation.splits import Split
 from loaders.base import SplitRule
-from loaders.describe import describe, describe_html, facts, gini, top_share
+from loaders.describe import all_train, describe, description_html, facts, gini, top_share
 from loaders.local import LocalDataLoader
 
 
@@ -83,9 +83,10 @@ def test_gini_and_top_share_of_nothing_are_nan() -> None:
 
 def test_the_page_holds_every_figure_and_nothing_from_outside(release: Path) -> None:
     loader = LocalDataLoader(release, split=SplitRule("leave_last_n", n=2))
-    page = describe_html(loader)
+    description = describe(loader.load(), loader.split_rows())
+    page = description_html(description, loader.provenance())
 
-    for _, figure in facts(describe(loader.load(), loader.split_rows())):
+    for _, figure in facts(description):
         assert figure in page
     assert str(release) in page
     assert "http" not in page
@@ -95,10 +96,17 @@ def test_the_page_holds_every_figure_and_nothing_from_outside(release: Path) -> 
 def test_the_page_escapes_the_path(latest: Path, tmp_path: Path) -> None:
     odd = latest.rename(tmp_path / "<b>&")
 
-    page = describe_html(LocalDataLoader(odd, split=SplitRule("leave_last_n", n=2)))
+    loader = LocalDataLoader(odd, split=SplitRule("leave_last_n", n=2))
+    page = description_html(describe(loader.load(), loader.split_rows()), loader.provenance())
 
     assert "<b>" not in page
     assert "&lt;b&gt;&amp;" in page
+
+
+def test_data_that_cannot_be_split_are_all_train(five: Interactions) -> None:
+    found = describe(five, all_train(five))
+
+    assert (found.n_train, found.n_test) == (5, 0)
 
 
 @pytest.mark.real_data

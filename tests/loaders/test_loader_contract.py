@@ -16,14 +16,14 @@ from loaders.fingerprint import ratings_sha256
 from loaders.prepared import write_prepared
 from loaders.registry import LOADERS, loader, loader_names, open_loader
 from loaders.synthetic import SyntheticDataLoader
-from tests.small_releases import write_release
+from tests.small_releases import movielens_ratings, write_release
 
 LAST_FIVE = SplitRule("leave_last_n", n=5)
 
 
 @pytest.fixture(scope="module", params=sorted(LOADERS))
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> OpenableLoader:
-    sources = {"local": _release, "prepared": _prepared, "synthetic": lambda _: ""}
+    sources = {"local": _release, "prepared": _prepared, "synthetic": lambda _: "", "table": _table}
     assert set(sources) == set(LOADERS), "a new loader needs a source here"
     source = str(sources[request.param](tmp_path_factory.mktemp("source")))
     return open_loader(request.param, source=source, split=LAST_FIVE, seed=11)
@@ -31,6 +31,11 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _release(base: Path) -> Path:
     return write_release("ml-100k", base / "release")
+
+
+def _table(base: Path) -> Path:
+    movielens_ratings().to_parquet(base / "ratings.parquet")
+    return base
 
 
 def _prepared(base: Path) -> Path:
@@ -111,15 +116,20 @@ def test_provenance_is_complete_and_hashes_what_is_loaded(opened: OpenableLoader
 
 
 def test_an_unknown_loader_is_named_with_those_there_are() -> None:
-    with pytest.raises(UnknownName, match=r"unknown loader 'ftp'; known: local, prepared, synthetic"):
+    with pytest.raises(UnknownName, match=r"unknown loader 'ftp'; known: local, prepared, synthetic, table"):
         loader("ftp")
-    assert loader_names() == ["local", "prepared", "synthetic"]
+    assert loader_names() == ["local", "prepared", "synthetic", "table"]
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"kind": "random"}, "split.kind == 'random', must be one of random_per_user, leave_last_n, temporal"),
+        (
+            {"kind": "random"},
+            "split.kind == 'random', must be one of random_per_user, stratified, leave_last_n, temporal, ",
+        ),
+        ({"n_folds": 1}, "split.n_folds == 1, must be >= 2"),
+        ({"fold": 5}, "split.fold == 5, must be 0 … 4 of 5 folds"),
         ({"n": 0}, "split.n == 0, must be >= 1"),
         ({"seed": -1}, "split.seed == -1, must be >= 0"),
         ({"kind": "temporal", "test_fraction": 1.0}, "split.test_fraction == 1.0, must be > 0 and < 1"),

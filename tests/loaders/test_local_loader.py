@@ -161,7 +161,8 @@ def test_unknown_files_are_listed_with_the_layouts_that_are_known(tmp_path: Path
     assert str(caught.value) == (
         f"{tmp_path}: holds notes.txt, ratings.csv; expected a MovieLens layout: "
         "ratings.csv and movies.csv (ml-latest, ml-latest-small, ml-20m, ml-25m, ml-32m); "
-        "u.data and u.item (ml-100k); ratings.dat and movies.dat (ml-1m)"
+        "u.data and u.item (ml-100k); ratings.dat and movies.dat and tags.dat (ml-10m); "
+        "ratings.dat and movies.dat (ml-1m)"
     )
 
 

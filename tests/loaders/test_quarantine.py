@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, DataError
+from loaders.lines import line_texts
 from loaders.local import LocalDataLoader
-from loaders.quarantine import line_texts
 
 
 def quarantined(file: Path) -> list[list[str]]:

@@ -13,13 +13,9 @@ import pytest
 import loaders.synthetic
 from core.errors import ConfigError
 from core.interactions import Interactions, to_csr
-from loaders.describe import describe, gini
+from loaders.describe import describe
 from loaders.synthetic import SyntheticDataLoader
 from loaders.synthetic_world import GENRES
-
-#: Measured on ml-latest-small.
-ITEM_QUANTILES = {0.25: 1, 0.5: 3, 0.75: 9, 0.9: 27, 0.95: 47, 0.99: 114.54, 1.0: 329}
-USER_QUANTILES = {0.0: 20, 0.1: 24, 0.25: 35, 0.5: 70.5, 0.75: 168, 0.9: 400.3, 0.95: 610.75, 0.99: 1256.22, 1.0: 2698}
 
 
 @pytest.fixture(scope="module", params=[0, 42])
@@ -63,22 +59,6 @@ def test_no_pair_occurs_twice_and_rows_are_in_order(data: Interactions) -> None:
     pair = data.ratings["user_id"].to_numpy() * 1_000_000 + data.ratings["item_id"].to_numpy()
 
     assert (np.diff(pair) > 0).all()
-
-
-def test_the_shape_is_that_of_ml_latest_small(data: Interactions) -> None:
-    per_user = data.ratings.groupby("user_id").size().to_numpy()
-    per_item = data.ratings.groupby("item_id").size().to_numpy()
-
-    assert len(data) == 100_836
-    assert (len(per_user), len(per_item)) == (610, 9_724)
-    assert data.ratings["rating"].mean() == pytest.approx(3.5016, rel=0.01)
-    assert data.ratings["rating"].std() == pytest.approx(1.0425, rel=0.01)
-    assert gini(per_item) == pytest.approx(0.716, rel=0.1)
-    assert gini(per_user) == pytest.approx(0.604, rel=0.1)
-    for at, figure in ITEM_QUANTILES.items():
-        assert np.quantile(per_item, at) == pytest.approx(figure, rel=0.1), at
-    for at, figure in USER_QUANTILES.items():
-        assert np.quantile(per_user, at) == pytest.approx(figure, rel=0.1), at
 
 
 def test_ratings_are_half_stars(data: Interactions) -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli import rollout
 from core.errors import ConfigError, ServerError, UnknownName
+from core.settings import load_settings
 from events.aggregate import count_exposures
 from events.database import open_database
 from experiments.result import RolloutResult
@@ -164,7 +165,8 @@ def test_a_better_model_is_promoted_and_everything_is_written_down(
 
     folder = RolloutFolder(request.run_dir)
     assert str(folder.read_result()) == str(result), "NaN included"
-    assert folder.read_request() == request
+    assert folder.read_request() == request.model_copy(update={"k": 10, "model_timeout_s": 2.0})
+    assert result.orphans == 0
     assert "ease" in folder.report.read_text(encoding="utf-8")
     tracker = connect(request.tracking_uri)
     recorded = read_run(tracker, finished.run_id)
@@ -237,7 +239,7 @@ def test_a_rollout_that_is_killed_leaves_no_process_and_resumes_to_the_same_end(
     request = place.request("rollout")
     request.run_dir.mkdir()
     folder = RolloutFolder(request.run_dir)
-    folder.write_request(request)
+    folder.keep_request(request, load_settings())
     run = subprocess.Popen([sys.executable, "-c", RESUME, str(request.run_dir)], stdout=subprocess.DEVNULL)
     engine = open_database(folder.events_url)
     assert poll(lambda: run.poll() is not None or count_exposures(engine, "small") > 230, 120)
@@ -263,6 +265,8 @@ def test_the_command_line_tells_where_a_rollout_stands(
     assert status["last_look"]["effect_size"] is None, "at 100 % there is nothing to compare with"
     for_people = CliRunner().invoke(rollout.app, ["status", str(request.run_dir)]).stdout
     assert "small: done, models:/recommender/2 at 100 %" in for_people
+    assert status["orphans"] == 0
+    assert "outcomes without a session in the event log: 0" in for_people
     nothing = CliRunner().invoke(rollout.app, ["status", str(tmp_path)])
     assert isinstance(nothing.exception, ConfigError)
 
@@ -283,6 +287,6 @@ def test_what_cannot_be_run_is_refused_before_any_server_starts(place: Place) ->
     with pytest.raises(ConfigError, match="holds no rollout"):
         resume_rollout(place.folder)
     request.run_dir.mkdir(parents=True)
-    RolloutFolder(request.run_dir).write_request(request)
+    RolloutFolder(request.run_dir).keep_request(request, load_settings())
     with pytest.raises(ConfigError, match="holds another rollout"):
         run_rollout(request.model_copy(update={"seed": 2}))

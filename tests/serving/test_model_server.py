@@ -1,43 +1,19 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from serving.processes import ServerCommand, ServerProcess
+from serving.processes import ServerProcess
+from tests.served_model import START_S, V1, model_server
 from tests.small_registry import register_small_models, small_interactions
 from tracking.client import connect
 from tracking.registry import CHAMPION, set_alias
 from wrappers.artifact import load_wrapper
 from wrappers.ease import Ease
-
-START_S = 60
-V1 = "/v1/models/recommender:predict"
-
-
-@contextmanager
-def model_server(folder: Path, *arguments: str) -> Iterator[ServerProcess]:
-    server = ServerProcess(
-        ServerCommand(
-            name="model server",
-            argv=[
-                *(sys.executable, "-m", "serving.model_server", *arguments),
-                *("--port", "0", "--port-file", str(folder / "port")),
-            ],
-            port_file=folder / "port",
-            log_file=folder / "log",
-            ready_path="/v2/models/recommender/ready",
-        )
-    )
-    try:
-        server.wait_ready(START_S)
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

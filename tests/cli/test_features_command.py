@@ -1,0 +1,72 @@
+"""``screentest features``, on a folder of its own with the embedded Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from core.errors import BadInput, DataError
+from tests.small_releases import write_release
+
+
+def screentest(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["features", *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def _no_redis_of_the_developers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    yield
+
+
+def test_build_show_push(tmp_path: Path) -> None:
+    data, out = write_release("ml-latest", tmp_path / "ratings"), tmp_path / "features"
+
+    told = screentest("build", "--data", data, "--out", out)
+    assert told.exit_code == 0, told.output
+    assert "version" in told.output
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8")
+
+    rows = pq.read_table(out / "snapshots" / "user_features.parquet")
+    last = rows.to_pandas().drop_duplicates("user_id", keep="last").iloc[[0]]
+    user = last["user_id"].item()
+    item = pq.read_table(out / "snapshots" / "item_features.parquet")["item_id"][0].as_py()
+    shown = screentest("show", user, item, "--out", out).output
+    for text in (f"user {user}\n", f"item {item}\n", f"user {user} x item {item}\n", "quality_gap", "missing; a model"):
+        assert text in shown.replace(" " * 10, "").replace(" \n", "\n") or text.strip() in shown
+    assert "user nobody: not known" in screentest("show", "nobody", "--out", out).output
+
+    fresh = last.assign(rating_count=77.0, event_timestamp=last["event_timestamp"] + pd.Timedelta(hours=1))
+    pq.write_table(pa.Table.from_pandas(fresh, schema=rows.schema, preserve_index=False), tmp_path / "fresh.parquet")
+    assert "1 fresh rows are online" in screentest("push", tmp_path / "fresh.parquet", "--out", out).output
+    (line,) = (line for line in screentest("show", user, "--out", out).output.splitlines() if "rating_count" in line)
+    assert line.split()[1] == "77"
+
+
+def test_what_was_never_built_cannot_be_shown(tmp_path: Path) -> None:
+    found = screentest("show", "1", "--out", tmp_path)
+    assert isinstance(found.exception, DataError)
+    assert "cannot be read" in str(found.exception)
+
+
+@pytest.mark.parametrize("columns", [{"rating": [1.0]}, {"user_id": ["1"], "item_id": ["2"]}])
+def test_a_file_of_neither_users_nor_items_is_refused(columns: dict[str, list[object]], tmp_path: Path) -> None:
+    file = tmp_path / "fresh.parquet"
+    pq.write_table(pa.table(columns), file)
+    found = screentest("push", file, "--out", tmp_path)
+    assert isinstance(found.exception, BadInput)
+    assert "expected one" in str(found.exception)
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fresh.parquet"
+    file.write_text("user_id\n1\n", encoding="utf-8")
+    assert "no readable Parquet" in str(screentest("push", file, "--out", tmp_path).exception)

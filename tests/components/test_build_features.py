@@ -1,0 +1,69 @@
+"""build-features, called as the function it is, against a real Redis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.build_features import build_features
+from components.get_data import get_data
+from core.errors import ConfigError
+from feature_repo.matrices import features_as_of, features_version
+from feature_repo.packed import layout_key, read_packed
+from feature_repo.redis_client import connect
+from feature_repo.rows import layout_of
+from feature_repo.snapshots import read_snapshots
+from loaders.export import write_movielens_csv
+from loaders.prepared import PreparedDataLoader
+from loaders.synthetic import SyntheticDataLoader
+from tests.redis_server import running_redis
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_movielens_csv(SyntheticDataLoader(7, n_users=60, n_items=120).load(), folder / "ratings")
+    prepared = dsl.Dataset(uri=str(folder / "prepared"))
+    get_data.python_func(
+        source=str(folder / "ratings"),
+        loader="local",
+        split="random_per_user",
+        split_n=10,
+        split_test_fraction=0.25,
+        seed=1,
+        dataset=prepared,
+        description=dsl.HTML(uri=str(folder / "description.html")),
+    )
+    return prepared
+
+
+def test_models_find_the_features_of_the_training_part(
+    dataset: dsl.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, report = dsl.Dataset(uri=str(tmp_path / "features")), dsl.HTML(uri=str(tmp_path / "report.html"))
+    with running_redis(tmp_path / "redis") as url:
+        monkeypatch.setenv("REDIS_URL", url)
+
+        build_features.python_func(dataset=dataset, every_days=30, features=features, report=report)
+
+        known = PreparedDataLoader(dataset.path).train()
+        version, matrices = features_version(known, layout_of(known)), features_as_of(known)
+        with connect(url, timeout_s=5) as client:
+            users = matrices.users.ids.astype(str).tolist()
+            packed = read_packed(client, version, users, len(matrices.layout.user_names))
+            assert client.exists(layout_key(version))
+    assert packed.tobytes() == matrices.user.tobytes()
+    assert read_snapshots(features.path).version == version == features.metadata["version"]
+    assert "<html" in Path(report.path).read_text(encoding="utf-8")
+
+
+def test_without_a_redis_the_step_says_what_to_do(
+    dataset: dsl.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    features, report = dsl.Dataset(uri=str(tmp_path / "features")), dsl.HTML(uri=str(tmp_path / "report.html"))
+
+    with pytest.raises(ConfigError, match="REDIS_URL is not set"):
+        build_features.python_func(dataset=dataset, every_days=30, features=features, report=report)

@@ -1,0 +1,134 @@
+"""Clients that give up at once, with one line that says what is wrong and keeps the password."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from core.errors import ConfigError, FeatureStoreError, ScreentestError
+from feature_repo.redis_client import CONNECT_TIMEOUT_S, address, check, connect, connect_async, refusals
+from tests.redis_server import Impostor, dead_url
+
+
+def refusal(url: str) -> str:
+    with pytest.raises(ScreentestError) as raised:
+        check(url)
+    return said(raised.value)
+
+
+def said(error: ScreentestError) -> str:
+    text = str(error)
+    assert "\n" not in text
+    assert "hush" not in text
+    return text
+
+
+@pytest.fixture
+def guarded(redis_url: str) -> Iterator[str]:
+    """A Redis with a password."""
+    with connect(redis_url, timeout_s=5) as client:
+        client.config_set("requirepass", "open sesame")
+        yield redis_url
+        client.config_set("requirepass", "")
+
+
+def test_a_redis_that_runs_is_found(redis_url: str) -> None:
+    check(redis_url, timeout_s=5)
+    with connect(redis_url, timeout_s=5) as client:
+        client.set("greeting", "hello")
+        assert client.get("greeting") == b"hello"
+
+
+def test_the_right_password_is_taken(guarded: str) -> None:
+    check(guarded.replace("//", "//:open%20sesame@"), timeout_s=5)
+
+
+def test_a_dead_redis() -> None:
+    url = dead_url()
+
+    assert refusal(url).startswith(f"Redis at {address(url)} cannot be reached; start it, mend REDIS_URL")
+
+
+def test_a_silent_redis_is_asked_once(silent: Impostor) -> None:
+    assert "did not answer in time" in refusal(silent.url)
+    assert silent.connections == 1
+
+
+def test_something_that_is_no_redis(web_server: Impostor) -> None:
+    assert "no Redis" in refusal(web_server.url.replace(":hush@", ""))
+
+
+@pytest.mark.parametrize("user", [":hush@", "me:hush@", ""])
+def test_a_wrong_password_or_none(guarded: str, user: str) -> None:
+    with pytest.raises(FeatureStoreError, match="refused the password in REDIS_URL") as raised:
+        check(guarded.replace("//", f"//{user}"), timeout_s=5)
+    said(raised.value)
+
+
+def test_a_password_where_none_is_wanted(redis_url: str) -> None:
+    with pytest.raises(FeatureStoreError, match="refused the password in REDIS_URL") as raised:
+        check(redis_url.replace("//", "//me:hush@"), timeout_s=5)
+    said(raised.value)
+
+
+def test_a_refused_command_is_told(redis_url: str) -> None:
+    with connect(redis_url, timeout_s=5) as client, pytest.raises(FeatureStoreError, match="refused a command: WRONGTYPE"):
+        client.set("text", "hello")
+        with refusals(redis_url):
+            client.hget("text", "field")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:6379", "http://me:hush@host:6379", "redis://:hush@host:none/0", "redis://:hush@host:99999"]
+)
+def test_no_address_of_a_redis(url: str) -> None:
+    with pytest.raises(ConfigError, match="expected redis://") as raised:
+        connect(url)
+    said(raised.value)
+    with pytest.raises(ConfigError):
+        connect_async(url)
+
+
+def test_clients_wait_briefly_and_never_try_again() -> None:
+    for client in (connect("redis://host", timeout_s=0.03), connect_async("redis://host", timeout_s=0.03)):
+        settings = client.connection_pool.connection_kwargs
+        assert (settings["socket_timeout"], settings["socket_connect_timeout"]) == (0.03, CONNECT_TIMEOUT_S)
+        assert settings["retry"].get_retries() == 0
+
+
+@pytest.mark.parametrize("kind", ["dead", "silent"])
+def test_the_same_in_an_event_loop(kind: str, silent: Impostor) -> None:
+    url = dead_url() if kind == "dead" else silent.url
+
+    async def ask() -> None:
+        async with connect_async(url) as client:
+            with refusals(url):
+                await client.get("anything")
+
+    with pytest.raises(FeatureStoreError, match="cannot be reached" if kind == "dead" else "in time") as raised:
+        asyncio.run(ask())
+    said(raised.value)
+    assert silent.connections == (kind == "silent")
+
+
+def test_what_is_no_fault_of_redis_stays_what_it_is() -> None:
+    with pytest.raises(KeyError), refusals("redis://host"):
+        raise KeyError("ours")
+    with pytest.raises(FeatureStoreError), refusals("redis://host"):
+        raise redis.ConnectionError
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hush@example.org:6380/2", "example.org:6380/2"),
+        ("redis://example.org", "example.org:6379"),
+        ("rediss://me:hush@[::1]:6379/0", "[::1]:6379/0"),
+        ("unix:///run/redis.sock", "/run/redis.sock"),
+    ],
+)
+def test_addresses_are_shown_without_the_password(url: str, shown: str) -> None:
+    assert address(url) == shown

@@ -1,0 +1,108 @@
+"""Lists side by side, for people: over real HTTP, from real model servers, and never recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from events.aggregate import count_exposures
+from events.database import open_database
+from events.rollouts import current_route, put_route
+from tests.rollout_examples import promoted
+from tests.small_stack import SmallStack, small_stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStack]:
+    """EASE after its promotion, popularity beside it."""
+    with small_stack(tmp_path_factory.mktemp("stack"), {"demo": promoted()}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(stack: SmallStack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.policy_url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+def test_both_lists_with_what_the_catalogue_tells(http: httpx.Client) -> None:
+    found = http.get("/preview", params={"user_id": 5, "k": 4}).json()
+
+    assert (found["user_id"], found["k"], found["experiment"], found["percent"]) == ("5", 4, "live", 0)
+    champion, rival = found["variants"]
+    assert (champion["variant"], champion["model"], champion["version"]) == ("champion", "ease", "2")
+    assert (rival["variant"], rival["model"], rival["version"]) == ("challenger", "popularity", "1")
+    for arm in (champion, rival):
+        assert (len(arm["items"]), arm["error"], arm["cold"], arm["features"]) == (4, None, False, None)
+        assert set(arm["items"][0]) == {"item_id", "title", "score", "year", "genres"}
+        assert str(arm["items"][0]["year"]) in arm["items"][0]["title"]
+    assert champion["items"] != rival["items"]
+    chosen = http.get("/choose", params={"user_id": 5, "k": 4}).json()["items"]
+    assert [item["item_id"] for item in champion["items"]] == [item["item_id"] for item in chosen]
+
+
+def test_an_unknown_user_is_said_to_be_unknown(http: httpx.Client) -> None:
+    arms = http.get("/preview", params={"user_id": "nobody-has-this-id"}).json()["variants"]
+    assert [(arm["cold"], len(arm["items"])) for arm in arms] == [(True, 10), (True, 10)]
+
+
+def test_nothing_is_recorded(http: httpx.Client, stack: SmallStack) -> None:
+    engine = open_database(stack.events_url)
+    before = [count_exposures(engine, name) for name in ("live", "demo")]
+    for user_id in range(1, 6):
+        assert http.get("/preview", params={"user_id": user_id}).status_code == 200
+    # Exposures are written in the order they were queued: once this one is there, an earlier one would be as well.
+    assert http.get("/choose", params={"user_id": 1}).status_code == 200
+    assert http.get("/readyz").status_code == 200
+    assert [count_exposures(engine, name) for name in ("live", "demo")] == [before[0] + 1, before[1]]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({}, "user_id == None, must be"),
+        ({"user_id": ""}, "user_id == '', must be"),
+        ({"user_id": 1, "k": 0}, "k == '0', must be an integer"),
+        ({"user_id": 1, "k": 101}, "k == 101, must be 1 … 100"),
+        ({"user_id": 1, "K": 5}, "unknown parameter 'K'; known: user_id, k"),
+    ],
+)
+def test_a_request_that_is_none_is_400(http: httpx.Client, query: dict[str, str], reason: str) -> None:
+    answer = http.get("/preview", params=query)
+    assert (answer.status_code, reason in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_an_arm_that_is_down_is_marked_and_the_other_one_shown(http: httpx.Client, stack: SmallStack) -> None:
+    engine = open_database(stack.events_url)
+    route = current_route(engine)
+    assert route is not None
+    put_route(engine, replace(route, challenger_url="http://127.0.0.1:9"))
+    http.post("/routes/refresh")
+    try:
+        champion, rival = http.get("/preview", params={"user_id": 5}).json()["variants"]
+    finally:
+        put_route(engine, route)
+        http.post("/routes/refresh")
+        engine.dispose()
+    assert (champion["error"], len(champion["items"])) == (None, 10)
+    assert (rival["items"], rival["model"], rival["version"]) == ([], None, "1")
+    assert rival["error"].startswith("model server http://127.0.0.1:9 cannot be reached")
+
+
+def test_the_model_server_tells_of_its_items(http: httpx.Client, stack: SmallStack) -> None:
+    engine = open_database(stack.events_url)
+    route = current_route(engine)
+    engine.dispose()
+    assert route is not None
+    listed = http.get("/preview", params={"user_id": 5, "k": 3}).json()["variants"][0]["items"]
+    with httpx.Client(base_url=route.champion_url, trust_env=False, timeout=30) as server:
+        found = server.get("/items", params={"item_id": [*(item["item_id"] for item in listed), "no-such-item"]}).json()
+        told = [{name: item[name] for name in ("item_id", "title", "year", "genres")} for item in listed]
+        assert found == {"items": told, "model": "ease", "model_version": "2"}
+        for query in ({}, {"item_id": ["1"] * 1001}):
+            refused = server.get("/items", params=query)
+            assert (refused.status_code, "must be 1 … 1000" in refused.json()["error"]) == (400, True)

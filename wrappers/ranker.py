@@ -1,0 +1,288 @@
+"""The base of models that rank a retriever's candidates on features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+from scipy import sparse
+
+from core.errors import ConfigError
+from core.interactions import Interactions
+from feature_repo.catalogue import FeatureLayout, filled
+from wrappers.artifact import Artifact
+from wrappers.asked import Asked
+from wrappers.base import ModelConfig
+from wrappers.blocks import row_blocks
+from wrappers.feature_rows import GivenFeatures, StoredRows, UserRows
+from wrappers.ranking_columns import column_names, ranking_columns
+from wrappers.recommender import Arrays, Recommendations, RecommenderWrapper
+from wrappers.registry import model
+from wrappers.requests import parse_requests
+from wrappers.top_k import PADDING, top_k
+from wrappers.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from wrappers.ranker_training import TrainingRows
+
+
+class RankerConfig(ModelConfig):
+    """Where candidates come from, and what is learned from; chosen inside ml-latest-small's training part
+    (benchmarks/model_defaults.py)."""
+
+    retriever: str = "ease"
+    """Registered name of the recommender that candidates come from; one that needs no features."""
+    retriever_config: dict[str, Any] = Field(default_factory=dict)
+    """That recommender's hyperparameters."""
+    n_candidates: int = Field(200, ge=1, le=10_000)
+    """Items retrieved for each user and ranked; nothing else is recommended, so a list is no longer than this."""
+    held_out_share: float = Field(0.2, gt=0, lt=1)
+    """Share of each user's training ratings that label the candidates; retriever and features do not know them."""
+    liked_rating: float = 4.0
+    """A held-out rating of at least this makes a candidate a positive."""
+    max_rows: int = Field(1_000_000, ge=1)
+    """About how many candidates to learn from at most; beyond it users are left out at random. 1,000,000 take 0.5 GB."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of what is held out, of users left out, and of whatever else is random."""
+
+
+class RankerWrapper(RecommenderWrapper):
+    """Ranks a retriever's candidates on features of user and item. Subclasses write ``_learn`` and ``_rank``.
+
+    Trained in three steps, so that no candidate is described by what labels it: a share of each user's ratings is held
+    out; retriever and features learn from the rest, and the held-out ratings label the candidates retrieved for their
+    users; then retriever and features learn from everything. Where no candidate, or every one, is positive, there is
+    nothing to learn and the order stays the retriever's.
+
+    Beside what holds for every recommender:
+
+    * A request may bring its user's features; else the row stored at training time is used
+      (:class:`wrappers.feature_rows.RowSource`). Items' rows are those stored.
+    * A cold user who brings features gets the most popular items ranked on them; without, popularity order.
+    * Equal scores rank in the retriever's order.
+    """
+
+    Config = RankerConfig
+    needs_features = True
+
+    layout: FeatureLayout
+    """What stands in which column of a user's row and of an item's."""
+    features_version: str
+    """What rows computed from the training ratings are filed under in the feature store."""
+
+    _retriever: RecommenderWrapper
+    _stored: StoredRows
+    #: (n_items, n_item_features) float32 without NaN.
+    _item_rows: npt.NDArray[np.float32]
+    #: (n_candidates,) float32: what stands in for the retriever's score of popular items.
+    _typical_scores: npt.NDArray[np.float32]
+
+    def __init__(self, config: Mapping[str, Any] | ModelConfig | None = None) -> None:
+        super().__init__(config)
+        # Made here, so that a retriever that is unknown or badly configured is refused before any training.
+        self._retriever = self._untrained_retriever()
+
+    @abstractmethod
+    def _learn(self, rows: TrainingRows) -> None:
+        """Learn to tell positive rows from the others of the same user.
+
+        Args:
+            rows: May be empty, or all of one kind: then every candidate gets the same score.
+        """
+
+    @abstractmethod
+    def _rank(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n, c) float32, higher is better, of (n, c, n_columns) float32; see :func:`ranking_columns`."""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """What candidates are ranked on."""
+        return column_names(self.layout)
+
+    def fit(self, interactions: Interactions) -> Self:
+        """Learn from ratings at hand. See :meth:`RecommenderWrapper.fit`."""
+        # Imports DuckDB and Ibis when called: a server that has loaded a model needs neither.
+        from feature_repo.matrices import features_as_of, features_version
+        from wrappers.ranker_training import divide, training_rows, without_foreign_tags
+
+        known = TrainingData.of(interactions)
+        rows = training_rows(
+            divide(interactions, self.config.held_out_share, self.config.seed),
+            self._untrained_retriever(),
+            n_candidates=self.config.n_candidates,
+            liked_rating=self.config.liked_rating,
+            max_rows=self.config.max_rows,
+            seed=self.config.seed,
+        )
+        features = features_as_of(without_foreign_tags(interactions))
+        self.layout, self.features_version = features.layout, features_version(interactions, features.layout)
+        self._stored = StoredRows(features.user, self.layout)
+        self._item_rows = filled(features.item, self.layout.item_defaults)
+        self._typical_scores = rows.typical_scores
+        self._learn(rows)
+        self._retriever = self._untrained_retriever().fit_known(known)
+        self.known = known
+        return self
+
+    def fit_known(self, known: TrainingData) -> Self:
+        """Refused.
+
+        Raises:
+            ConfigError: Always: features need ratings and their times, which indexed ratings do not have.
+        """
+        raise ConfigError(f"{self.name} learns from features, which need ratings and their times; use fit")
+
+    def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
+        raise NotImplementedError(f"{self.name} learns in fit")
+
+    def recommend(
+        self,
+        user_ids: Sequence[Any] | npt.NDArray[Any],
+        k: int = 10,
+        *,
+        exclude: Sequence[Iterable[Any]] | None = None,
+        filter_seen: bool = True,
+        features: Sequence[GivenFeatures] | None = None,
+    ) -> Recommendations:
+        """The k best candidates for each user. See :meth:`RecommenderWrapper.recommend`.
+
+        Args:
+            user_ids: As there.
+            k: As there; a list has at most ``n_candidates`` items.
+            exclude: As there.
+            filter_seen: As there.
+            features: One entry per user: ``RowSource.TRAINING`` where the row stored at training time is to be used,
+                None where nothing is known, else a row (n_user_features,) float32, NaN = missing. None: every stored
+                row.
+
+        Raises:
+            ConfigError: k < 1, or exclude or features has not one entry per user.
+        """
+        asked = Asked.of(self.known, user_ids, k, exclude, filter_seen)
+        return self._lists(asked, UserRows.of(features, asked.user_index, self._stored))
+
+    def predict(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Answer requests, in their order.
+
+        Args:
+            input_data: See :func:`wrappers.requests.parse_requests`; a request may hold ``features``.
+
+        Returns:
+            As :meth:`RecommenderWrapper.predict`, and ``"features"``: "training", "given", "partial" or "default".
+
+        Raises:
+            BadInput: A request is not what it should be.
+        """
+        requests = parse_requests(input_data, self.layout)
+        if not requests.user_ids:
+            return []
+        asked = Asked.of(self.known, requests.user_ids, max(requests.ks), requests.exclude, filter_seen=True)
+        rows = UserRows.of(requests.features, asked.user_index, self._stored)
+        answers = self._answers(requests, self._lists(asked, rows))
+        return [
+            {**answer, "features": source.value} for answer, source in zip(answers, rows.sources, strict=True)
+        ]
+
+    def best(self, asked: Asked) -> Recommendations:
+        """Lists on the rows stored at training time. See :meth:`RecommenderWrapper.best`."""
+        return self._ranked(asked, UserRows.of(None, asked.user_index, self._stored))
+
+    def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(n, n_items) float32, NaN for what is no candidate. See :meth:`RecommenderWrapper.score`."""
+        nothing = np.empty(0, np.int64)
+        found = self.best(Asked(user_index, self.config.n_candidates, True, nothing, nothing))
+        scores = np.full((len(user_index), len(self.known.items)), np.nan, np.float32)
+        row, place = np.nonzero(found.item_index != PADDING)
+        scores[row, found.item_index[row, place]] = found.scores[row, place]
+        return scores
+
+    def state(self) -> Arrays:
+        """Training-time rows of users and items, and the retriever's typical scores. Subclasses add what they learned."""
+        return {"user_rows": self._stored.rows, "item_rows": self._item_rows, "typical_scores": self._typical_scores}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take back the rows."""
+        expected = {
+            "user_rows": (len(self.known.users), len(self.layout.user_names)),
+            "item_rows": (len(self.known.items), len(self.layout.item_names)),
+            "typical_scores": (self.config.n_candidates,),
+        }
+        for name, shape in expected.items():
+            if state[name].shape != shape:
+                raise ValueError(f"{name} has shape {state[name].shape}, must have {shape}")
+        self._stored = StoredRows(state["user_rows"], self.layout)
+        self._item_rows, self._typical_scores = state["item_rows"], state["typical_scores"]
+
+    def _artifact(self) -> Artifact:
+        made = super()._artifact()
+        features = {"version": self.features_version, "genres": list(self.layout.genres)}
+        return replace(
+            made,
+            header={**made.header, "features": features},
+            arrays={**made.arrays, "retriever": self._retriever.state()},
+        )
+
+    def _take_back(self, artifact: Artifact) -> None:
+        features = artifact.header["features"]
+        self.layout, self.features_version = FeatureLayout(tuple(features["genres"])), features["version"]
+        self._retriever.known = self.known
+        self._retriever.restore(artifact.arrays["retriever"])
+        super()._take_back(artifact)
+
+    def _lists(self, asked: Asked, rows: UserRows) -> Recommendations:
+        width = max(len(self.known.items), self.config.n_candidates * len(self.column_names))
+        blocks = row_blocks(len(asked.user_index), width)
+        parts = [self._ranked(asked.part(start, stop), rows.part(start, stop)) for start, stop in blocks]
+        return Recommendations.joined(parts, asked.k)
+
+    def _ranked(self, asked: Asked, rows: UserRows) -> Recommendations:
+        """Lists for a block of users."""
+        depth = self.config.n_candidates
+        # Places of excluded items are taken by the next ones; scores do not change by that, as places do not.
+        further = np.bincount(asked.excluded_row).max(initial=0)
+        found = self._retriever.best(asked.without_exclusions._replace(k=depth + further))
+        scores = self._candidate_scores(found, rows)
+        allowed = found.item_index != PADDING
+        if further:
+            allowed &= ~_contains(asked, found.item_index, len(self.known.items))
+            allowed &= np.cumsum(allowed, axis=1) <= depth
+        scores[~allowed] = np.nan
+        place, best = top_k(scores, asked.k)
+        item = np.take_along_axis(found.item_index, place, axis=1)
+        return Recommendations(np.where(place == PADDING, PADDING, item), best, found.cold)
+
+    def _candidate_scores(self, found: Recommendations, rows: UserRows) -> npt.NDArray[np.float32]:
+        """(n, c) float32; popularity for cold users without features."""
+        ranked = ~found.cold | rows.given
+        scores = found.scores.copy()
+        if ranked.any():
+            retrieved = scores[ranked]
+            last = len(self._typical_scores) - 1
+            typical = self._typical_scores[np.minimum(np.arange(scores.shape[1]), last)]
+            retrieved[found.cold[ranked]] = typical
+            columns = ranking_columns(
+                self.layout, rows.rows[ranked], self._item_rows, found.item_index[ranked], retrieved
+            )
+            scores[ranked] = self._rank(columns)
+        return scores
+
+    def _untrained_retriever(self) -> RecommenderWrapper:
+        found = model(self.config.retriever)
+        if not issubclass(found, RecommenderWrapper) or found.needs_features:
+            raise ConfigError(
+                f"{self.name}: retriever == {self.config.retriever!r}, must be a recommender that needs no features, "
+                "e.g. 'ease'"
+            )
+        return found(self.config.retriever_config)
+
+
+def _contains(asked: Asked, item_index: npt.NDArray[np.int64], n_items: int) -> npt.NDArray[np.bool_]:
+    """(n, c) bool, True where a candidate is excluded."""
+    row = np.arange(len(item_index))[:, np.newaxis]
+    return np.isin(row * n_items + item_index, asked.excluded_row * n_items + asked.excluded_item)
