@@ -10,7 +10,7 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
-BENCHMARKS := parse_ratings ranking_metrics ease_fit event_log serving_paths rollout_bars
+BENCHMARKS := parse_ratings ranking_metrics ease_fit event_log serving_paths choose_with_features rollout_bars
 
 .PHONY: help demo up down test test-long lint bench lock clean
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from app.covers import HEIGHT, WIDTH, cover_uri, described
-from app.words import word
+from app.words import keys, word
 from experiments.figures import Language
 from experiments.report_tables import Table, Tag
 
@@ -116,8 +116,9 @@ def _notes(language: Language, arm: Mapping[str, Any]) -> list[str]:
         return [word(language, "list.down"), arm["error"]]
     if not arm["items"]:
         return [word(language, "list.empty")]
-    notes = [word(language, "cold")] if arm["cold"] else []
-    return notes + ([word(language, f"features.{arm['features']}")] if arm["features"] else [])
+    told = ["cold"] if arm["cold"] else []
+    told += [f"features.{arm['features']}"] if arm["features"] else []
+    return [word(language, key) for key in told if key in keys(language)]
 
 
 def _card(language: Language, rank: int, item: Mapping[str, Any], shared: set[Any]) -> str:

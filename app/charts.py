@@ -114,8 +114,8 @@ def interval_chart(looks: Sequence[LookResult], decision: str, language: Languag
         *_estimate(rows, x, y, language),
         *_ending(rows, x, y, decision, language),
     ]
-    soft = {"labelColor": _SOFT, "titleColor": _SOFT, "domainColor": _LINE, "tickColor": _LINE}
-    letters = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+    soft: dict[str, Any] = {"labelColor": _SOFT, "titleColor": _SOFT, "domainColor": _LINE, "tickColor": _LINE}
+    letters: dict[str, Any] = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     drawn = alt.layer(*layers).properties(height=HEIGHT, background="#ffffff")
     return drawn.configure_view(stroke=None).configure_axis(**soft, **letters)
 
@@ -176,7 +176,14 @@ def _ending(rows: pd.DataFrame, x: Axis, y: Axis, decision: str, language: Langu
     """The last look's interval as a bar, in the decision's colour and with its word."""
     tone = TONES[decision]
     last = alt.Chart(rows.tail(1).assign(word=label(language, f"decision.{decision}"))).encode(x=x(_SESSIONS))
-    beside = {"align": "right", "baseline": "bottom", "dx": -9, "dy": -9, "fontSize": 14, "fontWeight": "bold"}
+    beside: dict[str, Any] = {
+        "align": "right",
+        "baseline": "bottom",
+        "dx": -9,
+        "dy": -9,
+        "fontSize": 14,
+        "fontWeight": "bold",
+    }
     return [
         last.mark_rule(color=tone, strokeWidth=3, clip=True).encode(y=y("lower:Q"), y2="upper:Q"),
         last.mark_point(color=tone, filled=True, size=150, opacity=1).encode(y=y("effect:Q")),

@@ -1,6 +1,6 @@
 """A film's cover, drawn: the same film gets the same cover everywhere, and nothing is fetched.
 
-The first genre gives ground and shape, the second a light, the title a whim; the title stands below in white.
+The most telling genre gives ground and shape, the next one a light, the title a whim and itself, in white.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.cover_shapes import SHAPES
-from app.genres import look_of
+from app.genres import look_of, telling
 
 WIDTH, HEIGHT = 160, 240
 
@@ -56,7 +56,7 @@ def cover_svg(title: str, year: int | None, genres: Sequence[str]) -> str:
         title: As the catalogue has it; its year and a trailing article are taken off. What is too long is cut with
             an ellipsis.
         year: None where unknown.
-        genres: In the catalogue's order; may be empty.
+        genres: In any order; may be empty.
     """
     look, second = look_of(genres)
     fate = zlib.crc32(title.encode())
@@ -87,7 +87,7 @@ def cover_uri(title: str, year: int | None, genres: Sequence[str]) -> str:
 
 def _facts(year: int | None, genres: Sequence[str]) -> str:
     """The year and as many genres as fit into a line."""
-    facts = [*([str(year)] if year else []), *genres[:2]]
+    facts = [*([str(year)] if year else []), *telling(genres)[:2]]
     while len(facts) > 1 and _width(" · ".join(facts), _LIGHT * _SMALL) > WIDTH - 2 * _MARGIN:
         facts.pop()
     return _cut(" · ".join(facts), _LIGHT * _SMALL)

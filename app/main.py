@@ -15,8 +15,8 @@ from experiments.figures import Language
 #: The screens there are: address and module, which has ``show(language)``. To add one: its file, a line here (and its
 #: name in words.py).
 SCREENS = {
-    "experiments": "app.pages.experiments",
-    "lists": "app.pages.lists",
+    "experiments": "app.screens.experiments",
+    "lists": "app.screens.lists",
 }
 
 _HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def _language() -> Language:
     if "lang" not in st.session_state:
         wished = st.query_params.get("lang") or str(st.context.locale or "")[:2]
         st.session_state["lang"] = wished if wished in LANGUAGES else "en"
-    return st.session_state["lang"]
+    return "ko" if st.session_state["lang"] == "ko" else "en"
 
 
 def _header(pages: Sequence[st.Page], language: Language) -> None:

@@ -27,8 +27,8 @@ def check(
     path: Annotated[
         str,
         typer.Argument(
-            help="MovieLens folder or zip (ml-latest, ml-latest-small, 20M, 25M, 32M, 100k, 1m, 10m); a CSV, Parquet or "
-            "JSON file of ratings, or a folder or zip with ratings.* and maybe items.*, tags.*, users.*; or the "
+            help="MovieLens folder or zip (ml-latest, ml-latest-small, 20M, 25M, 32M, 100k, 1m, 10m); a CSV, Parquet "
+            "or JSON file of ratings, or a folder or zip with ratings.* and maybe items.*, tags.*, users.*; or the "
             "http(s):// or gs:// address of one."
         ),
     ],

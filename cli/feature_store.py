@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from cli.run_folder import RunFolder
-from core.settings import Settings, export_for_children
+from core.settings import Settings, exported
 
 if TYPE_CHECKING:
     from serving.redis_process import RedisAt
@@ -30,8 +30,8 @@ def feature_store(settings: Settings, run: RunFolder) -> Iterator[RedisAt]:
         timeout_ms = settings.feature_timeout_ms
         if redis.embedded:
             timeout_ms = max(timeout_ms, _EMBEDDED_TIMEOUT_MS)
-        export_for_children({"REDIS_URL": redis.url, "SCREENTEST_FEATURE_TIMEOUT_MS": str(timeout_ms)})
-        yield redis
+        with exported({"REDIS_URL": redis.url, "SCREENTEST_FEATURE_TIMEOUT_MS": str(timeout_ms)}):
+            yield redis
 
 
 def kept_feature_store(settings: Settings, run: RunFolder) -> AbstractContextManager[RedisAt | None]:

@@ -34,18 +34,20 @@ def build(
     Redis is the one REDIS_URL names; without it an embedded one, saved in the folder for `features show`. The feast
     command line works on the result: see feature_repo/README.md.
     """
+    from cli.audition import source_of
     from core.files import write_whole
     from feature_repo.build import build_features
     from loaders.base import SplitRule
-    from loaders.choice import choose_source
     from loaders.registry import open_loader
     from serving.redis_process import redis_for
 
     settings = load_settings(data_source_path=data)
-    source = choose_source(settings.data_source_path, settings.cache_dir)
+    source = source_of(settings)
     typer.echo(f"data: {source.why}")
     with redis_for(settings, out / "redis") as redis:
-        interactions = open_loader(source.kind, source=source.path, split=SplitRule()).load()
+        interactions = open_loader(
+            source.kind, source=source.path, split=SplitRule(), columns=settings.data_columns
+        ).load()
         built = build_features(
             interactions, out / "snapshots", every_days=settings.feature_snapshot_days, redis_url=redis.url
         )
@@ -124,7 +126,9 @@ def _print_row(title: str, names: Any, row: Any, defaults: Any) -> None:
 
     row = row.tolist()
     known = not all(math.isnan(value) for value in row)
-    meanings = {one.name: one.meaning for one in (*CROSS_FEATURES, *(USER_FEATURES if "user" in title else ITEM_FEATURES))}
+    meanings = {
+        one.name: one.meaning for one in (*CROSS_FEATURES, *(USER_FEATURES if "user" in title else ITEM_FEATURES))
+    }
     table = Table(title=title if known else f"{title}: not known", box=None, padding=(0, 2), title_justify="left")
     for heading, justify in (("feature", "left"), ("value", "right"), ("", "left")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]

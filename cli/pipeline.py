@@ -23,6 +23,10 @@ def compile_(
         Path | None, typer.Option(help="Folder to write to; default: the committed pipelines/compiled.")
     ] = None,
     image: Annotated[str, typer.Option(help="Image that the steps run in, with your registry's prefix.")] = "",
+    pipeline_root: Annotated[
+        str,
+        typer.Option(help="Where the cluster keeps artifacts, e.g. gs://bucket/kfp. Default: setting pipeline_root."),
+    ] = "",
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the committed YAML is stale.")
     ] = False,
@@ -38,7 +42,8 @@ def compile_(
             raise typer.Exit(1)
         typer.echo("the committed pipelines are fresh")
         return
-    for path in compiling.write_compiled(out or compiling.COMPILED, image=image or IMAGE):
+    root = pipeline_root or load_settings().pipeline_root
+    for path in compiling.write_compiled(out or compiling.COMPILED, image=image or IMAGE, root=root):
         typer.echo(str(path))
 
 
@@ -59,14 +64,21 @@ def run(
     from cli.stages import StageBoard
     from core.logs import log_to_file
     from pipelines.compile import compiled_path
-    from pipelines.local_runner import parameters_of, run_pipeline
+    from pipelines.local_runner import check_arguments, check_root, parameters_of, run_pipeline
     from serving.reaper import reaped
+    from tracking.client import connect
 
+    check_root(root)
     compiled = compiled_path(name)
     parameters = parameters_of(compiled)
     given = {**_from_settings(parameters, root), **dict(_argument(text) for text in arguments or [])}
+    check_arguments(compiled, given)
+    settings = load_settings()
     log_to_file(root / "screentest.log")
-    features = feature_store(load_settings(), RunFolder(root.resolve())) if given.get("features") else nullcontext()
+    if given.get("tracking_uri"):
+        # Parallel steps would race to create the tables of a new database.
+        connect(given["tracking_uri"], experiment=given["experiment"], artifact_root=settings.artifact_root)
+    features = feature_store(settings, RunFolder(root.resolve())) if given.get("features") else nullcontext()
     with reaped(), features as redis, StageBoard(Console(file=sys.stderr)) as board:
         outputs = run_pipeline(compiled, given, root=root / "artifacts", log=root / "pipeline.log", watcher=board)
         if redis is not None:

@@ -7,7 +7,8 @@ come from the environment only.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -164,6 +165,21 @@ def load_settings(**given: Any) -> Settings:
 def export_for_children(values: dict[str, str]) -> None:
     """Put settings into the environment of every process started from here on (pipeline steps, servers)."""
     os.environ.update(values)
+
+
+@contextmanager
+def exported(values: Mapping[str, str]) -> Iterator[None]:
+    """Like :func:`export_for_children`, for the length of a block; what stood there before comes back."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
@@ -51,6 +50,8 @@ class GroupCommit(Generic[Entry, Receipt]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._queue: queue.SimpleQueue[_Waiting[Entry, Receipt] | None] = queue.SimpleQueue()
+        #: Somebody waits, or the batch is full: no more waiting for company. Set after the entry is in the queue.
+        self._hurry = threading.Event()
         self._open = True
         self._failure: str | None = None
         self._lock = threading.Lock()
@@ -87,6 +88,8 @@ class GroupCommit(Generic[Entry, Receipt]):
             if self._queue.qsize() >= self._max_waiting:
                 raise EventLogError(f"the event log is {self._max_waiting} entries behind; send less, or try later")
             self._queue.put(_Waiting(entry, future, patient))
+            if not patient or self._queue.qsize() >= self._max_batch:
+                self._hurry.set()
         return future
 
     def close(self) -> None:
@@ -95,6 +98,7 @@ class GroupCommit(Generic[Entry, Receipt]):
             if self._open:
                 self._open = False
                 self._queue.put(None)
+                self._hurry.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -114,20 +118,22 @@ class GroupCommit(Generic[Entry, Receipt]):
         if first is None:
             return False
         self._in_flight.append(first)
-        deadline = time.monotonic() + self._window_s if first.patient else 0.0
+        if first.patient:
+            # Patient entries that follow do not wake this thread: each time it would take the interpreter lock from
+            # the thread that answers requests.
+            self._hurry.wait(self._window_s)
+        self._hurry.clear()
         while len(self._in_flight) < self._max_batch:
-            # Once somebody waits, only what is queued already comes along.
-            left = deadline - time.monotonic()
             try:
-                following = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+                following = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return True
             if following is None:
                 self._queue.put(None)
                 break
-            if not following.patient:
-                deadline = 0.0
             self._in_flight.append(following)
+        # What is left may hold somebody who waits.
+        self._hurry.set()
         return True
 
     def _commit_batch(self) -> None:

@@ -191,8 +191,9 @@ SENTENCES = {
         "differences with {level} confidence (Bonferroni). Coverage is one figure per model and has no interval."
     ),
     "foretelling.limits": (
-        "This is one rollout: a metric that was right once need not be right again. And where the challenger was "
-        "chosen by one of these metrics, on these ratings, that metric flatters it."
+        "This is one rollout: a metric that was right once need not be right again. Where the challenger was chosen "
+        "by one of these metrics, on these ratings, that metric flatters it. And the visitors are simulated from the "
+        "same ratings, the held-out ones included, so that both worlds agree more than they would with live visitors."
     ),
     "foretelling.missing.no_figures": (
         "Which offline metric foretold it cannot be told: the run of {model} keeps no figures of single users."

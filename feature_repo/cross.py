@@ -46,4 +46,5 @@ def cross_features(layout: FeatureLayout, user_rows: _Rows, item_rows: _Rows) ->
 
 def _dot(user: _Rows, item: _Rows) -> _Rows:
     """(n,) the products of matching rows, summed; one user's row matches every item's."""
-    return item @ user[0] if len(user) == 1 else np.einsum("ng,ng->n", user, item)
+    products: _Rows = item @ user[0] if len(user) == 1 else np.einsum("ng,ng->n", user, item)
+    return products

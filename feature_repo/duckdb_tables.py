@@ -96,7 +96,7 @@ def _tags(frame: pd.DataFrame, items: IdIndex) -> pa.Table:
     return _known_only(
         {
             "item_id": items.index_of(frame["item_id"].to_numpy()),
-            "tag": pa.array(frame["tag"].to_numpy(object), pa.string(), from_pandas=True),
+            "tag": _text(frame["tag"]),
             "timestamp": frame["timestamp"].to_numpy(np.int64),
         }
     )
@@ -110,23 +110,28 @@ def _items(frame: pd.DataFrame, items: IdIndex) -> pa.Table:
 
 def _genres(frame: pd.DataFrame, layout: FeatureLayout, items: IdIndex) -> pa.Table:
     distinct = frame.drop_duplicates(["item_id", "genre"])
-    place = pd.Index(layout.genres, dtype=object).get_indexer(distinct["genre"].to_numpy(object))
+    place = pd.Index(layout.genres, dtype=object).get_indexer(pd.Index(distinct["genre"], dtype=object))
     return _known_only(
         {"item_id": items.index_of(distinct["item_id"].to_numpy()), "genre": np.asarray(place, dtype=np.int64)}
     )
 
 
 def _users(frame: pd.DataFrame, users: IdIndex) -> pa.Table:
+    """Users without a rating stay, under an index nobody has: occupations are numbered among everyone's."""
     distinct = frame.drop_duplicates("user_id").reindex(columns=["user_id", "age", "gender", "occupation"])
     age = pd.to_numeric(distinct["age"], errors="coerce").to_numpy(np.float64)
-    text = {name: distinct[name].astype("string").to_numpy(object, na_value=None) for name in ("gender", "occupation")}
-    return _known_only(
+    return pa.table(
         {
             "user_id": users.index_of(distinct["user_id"].to_numpy()),
             "age": pa.array(age, from_pandas=True),
-            **{name: pa.array(values, pa.string()) for name, values in text.items()},
+            "gender": _text(distinct["gender"]),
+            "occupation": _text(distinct["occupation"]),
         }
     )
+
+
+def _text(values: pd.Series[Any]) -> pa.Array:
+    return pa.array(values.astype("string").to_numpy(object), pa.string(), from_pandas=True)
 
 
 def _known_only(columns: dict[str, npt.NDArray[Any] | pa.Array]) -> pa.Table:

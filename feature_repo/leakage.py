@@ -64,7 +64,7 @@ def _differences(
     # Features are the same numbers in the same order of operations, so there is no rounding to allow for.
     wrong = ~((rows == expected) | (np.isnan(rows) & np.isnan(expected)))
     lines = []
-    for column in np.flatnonzero(wrong.any(axis=0)):
+    for column in np.flatnonzero(wrong.any(axis=0)).tolist():
         row = int(np.flatnonzero(wrong[:, column])[0])
         lines.append(
             f"{names[column]} of {kind} {ids.ids[row]} as of {time} is {rows[row, column]:g}, but "

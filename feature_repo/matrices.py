@@ -77,5 +77,5 @@ def features_version(interactions: Interactions, layout: FeatureLayout) -> str:
 
 def _matrix(rows: Rows, n: int) -> npt.NDArray[np.float32]:
     matrix = np.full((n, rows.values.shape[1]), np.nan, dtype=np.float32)
-    matrix[rows.index] = rows.values
+    matrix[rows.entity] = rows.values
     return matrix

@@ -143,7 +143,8 @@ def _seconds(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
     time = rows[EVENT_TIMESTAMP]
     if not isinstance(time.dtype, pd.DatetimeTZDtype):
         raise DataError(f"{EVENT_TIMESTAMP} is {time.dtype}; expected times with a zone (datetime64[us, UTC])")
-    return time.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
+    seconds: npt.NDArray[np.int64] = time.dt.tz_convert(None).to_numpy("datetime64[s]").astype(np.int64)
+    return seconds
 
 
 def _read(
@@ -152,25 +153,27 @@ def _read(
     names = [entity, EVENT_TIMESTAMP, *(one.name for one in (*scalars, *per_genre))]
     try:
         # One thread: a process that used pyarrow's now and then aborts when it ends (apache/arrow#34314).
-        table = pq.read_table(file, columns=names, use_threads=False, pre_buffer=False).combine_chunks()
+        table = pq.read_table(file, columns=names, use_threads=False, pre_buffer=False, read_dictionary=[entity])
     except (pa.ArrowException, OSError) as error:
         raise DataError("is no readable Parquet file; build the features again", file=str(file)) from error
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise DataError(f"lacks the columns {', '.join(missing)}; build the features again", file=str(file))
-    texts = table[entity].combine_chunks().dictionary_encode()
-    # Ascending as Python compares text, in which NumPy's search goes too.
+    texts = table[entity].combine_chunks()
+    # Ascending as NumPy compares text, so that its search finds them.
     ids, rank = np.unique(texts.dictionary.to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
-    place = rank[texts.indices.to_numpy()]
+    place = rank[texts.indices.to_numpy()].astype(np.int64)
     time = table[EVENT_TIMESTAMP].cast(pa.int64()).to_numpy() // 1_000_000
-    order = np.lexsort((time, place))
-    values = np.empty((len(order), len(scalars) + len(per_genre) * n_genres), dtype=np.float32)
+    steps = np.diff(place)
+    written_in_order = bool(((steps > 0) | ((steps == 0) & (np.diff(time) >= 0))).all())
+    order = slice(None) if written_in_order else np.lexsort((time, place))
+    values = np.empty((len(place), len(scalars) + len(per_genre) * n_genres), dtype=np.float32)
     for column, feature in enumerate(scalars):
         values[:, column] = table[feature.name].to_numpy()[order]
     for column, feature in enumerate(per_genre):
         start = len(scalars) + column * n_genres
         values[:, start : start + n_genres] = _lists(table[feature.name], n_genres, file)[order]
-    return SnapshotTable(ids, place[order].astype(np.int64), time[order], values)
+    return SnapshotTable(ids, place[order], time[order], values)
 
 
 def _lists(column: Any, width: int, file: Path) -> npt.NDArray[np.float32]:
@@ -199,6 +202,7 @@ def _named(
     }
 
 
-def _arrays(lists: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> pd.Series:
+def _arrays(lists: npt.NDArray[np.float32], absent: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    """(n,) object: each row as an array, None where absent."""
     arrays = pd.Series(list(lists), dtype=object)
-    return arrays.mask(absent, None).to_numpy()
+    return arrays.mask(absent, None).to_numpy(object)

@@ -1,7 +1,7 @@
 """A user's features as one blob: what the hot path reads with a single GET instead of asking Feast.
 
-The blob is the user's row of ``FeatureLayout.user_names`` as little-endian float32, NaN where a feature is missing. Keys
-hold the features' version, so that rows of different data or meaning are never taken for one another.
+The blob is the user's row of ``FeatureLayout.user_names`` as little-endian float32, NaN where a feature is missing.
+Keys hold the features' version, so that rows of different data or meaning are never taken for one another.
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ def write_packed(
         client.set(layout_key(version), layout)
 
 
-def read_packed(
-    client: redis.Redis, version: str, user_ids: Sequence[str], n_features: int
-) -> npt.NDArray[np.float32]:
+def read_packed(client: redis.Redis, version: str, user_ids: Sequence[str], n_features: int) -> npt.NDArray[np.float32]:
     """(n, n_features) float32 rows of the users given; all NaN for a user that has none.
 
     Raises:

@@ -47,8 +47,12 @@ def connect_async(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.asyncio.Re
     """The same for an event loop; see :func:`connect`."""
     import redis.asyncio
 
+    from feature_repo.redis_connection import TimerConnection
+
     with _readable(url):
-        return redis.asyncio.Redis.from_url(url, retry=_no_retry(redis.asyncio), **_timeouts(timeout_s))
+        return redis.asyncio.Redis.from_url(
+            url, connection_class=TimerConnection, retry=_no_retry(redis.asyncio), **_timeouts(timeout_s)
+        )
 
 
 def check(url: str, *, timeout_s: float = TIMEOUT_S) -> None:

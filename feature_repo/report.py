@@ -60,9 +60,7 @@ class Section(NamedTuple):
     spreads: list[Spread]
 
 
-def features_html(
-    snapshots: SnapshotSet, users: SnapshotTable, items: SnapshotTable, checks: Sequence[Check]
-) -> str:
+def features_html(snapshots: SnapshotSet, users: SnapshotTable, items: SnapshotTable, checks: Sequence[Check]) -> str:
     """A page of its own in which every text is escaped.
 
     Args:
@@ -133,7 +131,7 @@ def _facts(snapshots: SnapshotSet) -> Mapping[str, str]:
     return {
         "Version": snapshots.version,
         "As of": f"{_date(snapshots.as_of)} UTC, a second after the latest rating",
-        "Snapshots": f"{len(snapshots.times):,}, one every {snapshots.every_days} days since {_date(snapshots.times[0])}",
+        "Snapshots": f"{len(snapshots.times):,}, every {snapshots.every_days} days since {_date(snapshots.times[0])}",
         "Genres": ", ".join(snapshots.layout.genres) or "none",
     }
 

@@ -24,12 +24,12 @@ class Rows(NamedTuple):
     """Features of users or of items, by moment and then by entity.
 
     Attributes:
-        index: (n,) int64, which entity: its place in the index it was computed for.
+        entity: (n,) int64, which one: its place in the index of users or items.
         moment: (n,) int64, as of when, seconds since 1970.
         values: (n, n_features) float32 in the layout's order, NaN = missing.
     """
 
-    index: npt.NDArray[np.int64]
+    entity: npt.NDArray[np.int64]
     moment: npt.NDArray[np.int64]
     values: npt.NDArray[np.float32]
 
@@ -93,10 +93,10 @@ def _user_rows(features: Any, genres: Any, layout: FeatureLayout) -> Rows:
 def _item_rows(features: Any, tables: Tables, layout: FeatureLayout) -> Rows:
     rows = _scalars(features, "item_id", [one.name for one in ITEM_FEATURES], layout.item_names)
     found = _columns(tables.genres)
-    n_items = max(rows.index.max(initial=-1), found["item_id"].max(initial=-1)) + 1
+    n_items = max(rows.entity.max(initial=-1), found["item_id"].max(initial=-1)) + 1
     flags = np.zeros((n_items, len(layout.genres)), dtype=np.float32)
     flags[found["item_id"], found["genre"]] = 1.0
-    rows.values[:, len(ITEM_FEATURES) :] = flags[rows.index]
+    rows.values[:, len(ITEM_FEATURES) :] = flags[rows.entity]
     return rows
 
 
@@ -110,12 +110,13 @@ def _scalars(features: Any, entity: str, names: Sequence[str], all_names: Sequen
     return Rows(found[entity][order], found["moment"][order], values)
 
 
-def _row_of(rows: Rows, index: npt.NDArray[np.int64], moment: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _row_of(rows: Rows, entity: npt.NDArray[np.int64], moment: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Which row holds each pair of an entity and a moment; every pair must have one."""
     times = np.unique(rows.moment)
-    width = rows.index.max(initial=0) + 1
-    keys = np.searchsorted(times, rows.moment) * width + rows.index
-    return np.searchsorted(keys, np.searchsorted(times, moment) * width + index)
+    width = int(rows.entity.max(initial=0)) + 1
+    keys = np.searchsorted(times, rows.moment) * width + rows.entity
+    place: npt.NDArray[np.int64] = np.searchsorted(keys, np.searchsorted(times, moment) * width + entity)
+    return place
 
 
 def _columns(expression: Any) -> dict[str, npt.NDArray[Any]]:

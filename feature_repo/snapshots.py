@@ -169,18 +169,21 @@ def _write(
     layout: FeatureLayout,
     file: Path,
 ) -> None:
-    time = pa.array(rows.moment * 1_000_000, _TIME)
+    """By id as text and then by time, as who reads a whole file wants it."""
+    texts = ids.ids.astype(str)
+    order = np.lexsort((rows.moment, np.argsort(np.argsort(texts))[rows.entity]))
+    values, width = rows.values[order], len(layout.genres)
+    time = pa.array(rows.moment[order] * 1_000_000, _TIME)
     columns: dict[str, pa.Array] = {
-        entity: pa.array(ids.ids.astype(str)[rows.index], pa.string()),
+        entity: pa.array(texts[rows.entity[order]], pa.string()),
         "event_timestamp": time,
         "created_timestamp": time,
     }
     for place, feature in enumerate(scalars):
-        columns[feature.name] = pa.array(rows.values[:, place], pa.float32(), from_pandas=True)
-    width = len(layout.genres)
+        columns[feature.name] = pa.array(values[:, place], pa.float32(), from_pandas=True)
     for place, feature in enumerate(per_genre):
         start = len(scalars) + place * width
-        columns[feature.name] = _lists(rows.values[:, start : start + width])
+        columns[feature.name] = _lists(values[:, start : start + width])
     pq.write_table(pa.table(columns), file)
 
 

@@ -75,11 +75,33 @@ class Store:
         self.snapshots = snapshots
         self.url = url
         self._timeout_s = timeout_s
+        self._services: dict[str, Any] = {}
 
     @property
     def project(self) -> str:
         """Feast's name for everything of these snapshots."""
         return f"screentest_{self.snapshots.version}"
+
+    @cached_property
+    def feast_store(self) -> Any:
+        """Feast's own object, for what this class does not offer; opened when first asked for."""
+        package = feast()
+        # Named at once, not when first needed: Feast would then ask for it inside a call.
+        feast("infra.offline_stores.duckdb")
+        config = package.RepoConfig(
+            project=self.project,
+            provider="local",
+            registry={"path": str(self.snapshots.folder.resolve() / "registry.db"), "cache_ttl_seconds": 0},
+            offline_store={"type": "duckdb"},
+            online_store={
+                "type": "feature_repo.online_store.RedisUrlOnlineStore",
+                "url": self.url,
+                "timeout_s": self._timeout_s,
+            },
+            repo_path=self.snapshots.folder.resolve(),
+            entity_key_serialization_version=3,
+        )
+        return package.FeatureStore(config=config)
 
     def apply(self) -> None:
         """Tell Feast what there is: entities, views, services. Redis is not needed.
@@ -90,7 +112,7 @@ class Store:
         from feature_repo.declare import declare
 
         with self._plainly(), _silent():
-            self._feast.apply(declare(self.snapshots.folder).objects())
+            self.feast_store.apply(declare(self.snapshots.folder).objects())
 
     def start_anew(self) -> None:
         """As :meth:`apply`, with every row of the project taken offline first, those pushed since included.
@@ -100,7 +122,7 @@ class Store:
         """
         self.apply()
         with self._plainly(), _silent():
-            self._feast.teardown()
+            self.feast_store.teardown()
         self.apply()
 
     def materialise(self, until: int | None = None) -> None:
@@ -114,7 +136,7 @@ class Store:
         """
         end = datetime.fromtimestamp(self.snapshots.as_of if until is None else until, UTC)
         with self._plainly(), _silent():
-            self._feast.materialize(_EPOCH, end)
+            self.feast_store.materialize(_EPOCH, end)
 
     def user_rows(self, user_ids: Sequence[object]) -> _Rows:
         """(n, n_user_features) float32 as they are online, NaN = missing; all NaN for an unknown user.
@@ -164,8 +186,8 @@ class Store:
                 "row": np.arange(len(pairs)),
             }
         )
-        with self._plainly():
-            job = self._feast.get_historical_features(
+        with self._plainly(), _silent():
+            job = self.feast_store.get_historical_features(
                 entity_df=asked, features=self._service(RANKING_SERVICE), full_feature_names=True
             )
             found = job.to_df().sort_values("row")
@@ -197,28 +219,11 @@ class Store:
 
         self._push(ITEM_PUSH, fresh, ITEM_ID, ITEM_VIEWS)
 
-    @cached_property
-    def _feast(self) -> Any:
-        package = feast()
-        # Named at once, not when first needed: Feast would then ask for it inside a call.
-        feast("infra.offline_stores.duckdb")
-        config = package.RepoConfig(
-            project=self.project,
-            provider="local",
-            registry={"path": str(self.snapshots.folder.resolve() / "registry.db"), "cache_ttl_seconds": 0},
-            offline_store={"type": "duckdb"},
-            online_store={
-                "type": "feature_repo.online_store.RedisUrlOnlineStore",
-                "url": self.url,
-                "timeout_s": self._timeout_s,
-            },
-            repo_path=self.snapshots.folder.resolve(),
-            entity_key_serialization_version=3,
-        )
-        return package.FeatureStore(config=config)
-
     def _service(self, name: str) -> Any:
-        return self._feast.get_feature_service(name, allow_cache=True)
+        # Kept, because Feast makes it anew of its registry each time, which takes three times as long as a read.
+        if name not in self._services:
+            self._services[name] = self.feast_store.get_feature_service(name, allow_cache=True)
+        return self._services[name]
 
     def _online(self, service: str, entities: dict[str, Sequence[object]]) -> dict[str, list[Any]]:
         """Feast's full name of each feature of a service to its values; empty for no entities."""
@@ -235,7 +240,7 @@ class Store:
         ids = {key: [str(one) for one in values] for key, values in entities.items()}
         if not any(ids.values()):
             return {}
-        answer = self._feast.get_online_features(features=features, entity_rows=ids, full_feature_names=full)
+        answer = self.feast_store.get_online_features(features=features, entity_rows=ids, full_feature_names=full)
         found: dict[str, list[Any]] = answer.to_dict()
         return found
 
@@ -260,15 +265,14 @@ class Store:
             raise DataError(f"fresh rows lack the columns {', '.join(missing)}; expected {', '.join(wanted)}")
         complete = fresh[wanted].assign(**{key: fresh[key].astype(str)})
         complete[CREATED_TIMESTAMP] = fresh.get(CREATED_TIMESTAMP, fresh[EVENT_TIMESTAMP])
-        with self._plainly():
-            self._feast.push(source, complete)
+        with self._plainly(), _silent():
+            self.feast_store.push(source, complete)
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
-        """Whatever Feast or Redis raises inside the block, as one line of ours; Feast's warnings left out."""
+        """Whatever Feast or Redis raises inside the block, as one line of ours."""
         errors = feast("errors")
-        with refusals(self.url), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with refusals(self.url):
             try:
                 yield
             except (errors.FeastError, OSError) as error:
@@ -280,8 +284,9 @@ class Store:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without Feast's announcements and progress bars."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    """Without Feast's announcements, progress bars and warnings. Reads go without it: it costs them time."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 

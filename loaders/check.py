@@ -11,9 +11,9 @@ from typing import Any
 from core.errors import DataError
 from core.settings import ValidationThresholds
 from loaders.base import SplitRule
-from loaders.describe import Description, all_train, describe
 from loaders.choice import kind_of
 from loaders.columns import ColumnMap
+from loaders.describe import Description, all_train, describe
 from loaders.local import inspect, usable
 from loaders.problems import Problem
 from loaders.quarantine import write_quarantine

@@ -22,7 +22,8 @@ _PASSING = (429, 500, 502, 503, 504)
 #: Attempts that bring nothing before we give up; one that brings something is not counted.
 _ATTEMPTS = 3
 _PAUSE_S = 1.0
-_CHUNK = 2**18
+#: Bytes written at a time; what is lost at most when a connection breaks.
+_CHUNK = 2**16
 _BETWEEN_REPORTS_S = 0.5
 #: ``MD5 (ml-25m.zip) = 6b51…`` or ``6b51…  ml-25m.zip``.
 _MD5 = re.compile(r"(?:^|= ?)([0-9a-f]{32})(?:\s|$)", re.IGNORECASE | re.MULTILINE)
@@ -100,6 +101,9 @@ class _Download:
 
     def _attempt(self) -> str:
         begun = None if self._known is not None else self._slot.begun()
+        if begun is not None and begun.size == self._slot.have():
+            # The process before this one ended between the last byte and the file's own name.
+            return self._finished(begun)
         with _network_errors(), self._get(self._headers(begun)) as answer:
             if self._known is not None and answer.status_code == requests.codes.not_modified:
                 return "cached, unchanged on the server"
@@ -112,6 +116,9 @@ class _Download:
             self._known = None
             origin = self._prepared(answer, begun)
             self._keep(answer, origin)
+        return self._finished(origin)
+
+    def _finished(self, origin: Origin) -> str:
         with disk_errors(self._slot.path):
             self._slot.finish(origin, sha256=self._sha256, md5="" if self._sha256 else self._published_md5())
         size = self._slot.path.stat().st_size

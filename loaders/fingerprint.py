@@ -32,8 +32,8 @@ def ratings_sha256(ratings: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _canonical(values: npt.NDArray[np.generic], stored_as: str) -> bytes:
+def _canonical(values: npt.NDArray[np.generic], stored_as: str) -> bytes | memoryview:
     if values.dtype.kind in "iuf":
-        return np.ascontiguousarray(values, dtype=stored_as).tobytes()
+        return np.ascontiguousarray(values, dtype=stored_as).data
     texts = [str(value).encode() for value in values.tolist()]
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)

@@ -18,6 +18,7 @@ from core.progress import report
 from loaders.cache_slot import CacheSlot, Origin, Watch, disk_errors, file_name
 
 if TYPE_CHECKING:
+    from google.api_core.retry import Retry
     from google.cloud.storage import Blob, Client
 
 #: Bytes asked for at a time: what is lost at most when a download breaks off.
@@ -81,11 +82,12 @@ def _fetch_folder(client: Client, blobs: list[Blob], prefix: PurePosixPath, fold
 def _blobs(client: Client, bucket: str, name: str) -> list[Blob]:
     """The object of that name; if there is none, those in the folder of that name and one below."""
     handle = client.bucket(bucket)
-    blob = None if not name or name.endswith("/") else handle.get_blob(name, timeout=_TIMEOUT_S)
+    asking = {"timeout": _TIMEOUT_S, "retry": _retry()}
+    blob = None if not name or name.endswith("/") else handle.get_blob(name, **asking)
     if blob is not None:
         return [blob]
     prefix = f"{name.rstrip('/')}/" if name else ""
-    listed = client.list_blobs(handle, prefix=prefix, max_results=10 * _MOST_OBJECTS, timeout=_TIMEOUT_S)
+    listed = client.list_blobs(handle, prefix=prefix, max_results=10 * _MOST_OBJECTS, **asking)
     # An object whose name ends with a slash is how consoles mark an empty folder.
     return [blob for blob in listed if blob.name.removeprefix(prefix).count("/") <= 1 and not blob.name.endswith("/")]
 
@@ -109,8 +111,6 @@ def _fetch(client: Client, blob: Blob, path: Path, sha256: str, watch: Watch) ->
 
 def _append(client: Client, blob: Blob, slot: CacheSlot, watch: Watch) -> None:
     """Fetch what the part lacks, one chunk after the other."""
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
     told = 0.0
     while (have := slot.have()) < blob.size:
         end = min(have + _CHUNK, blob.size) - 1
@@ -123,7 +123,7 @@ def _append(client: Client, blob: Blob, slot: CacheSlot, watch: Watch) -> None:
             timeout=_TIMEOUT_S,
             # The whole is checked when it is complete.
             checksum=None,
-            retry=DEFAULT_RETRY.with_timeout(_RETRY_S),
+            retry=_retry(),
         )
         if len(chunk) != end - have + 1:
             raise DownloadError(f"gs://{blob.bucket.name}/{blob.name}: a part of it came incomplete; try again")
@@ -136,6 +136,12 @@ def _append(client: Client, blob: Blob, slot: CacheSlot, watch: Watch) -> None:
         if time.monotonic() - told >= _BETWEEN_REPORTS_S or end + 1 == blob.size:
             told = time.monotonic()
             watch("download", end + 1, blob.size, f"{slot.path.name}: {(end + 1) / 1e6:,.1f} MB")
+
+
+def _retry() -> Retry:
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(_RETRY_S)
 
 
 def _client() -> Client:

@@ -42,11 +42,10 @@ class JsonFile(TableFile):
         self.columns = list(dict.fromkeys(column for row in self._head for column in row))
 
     def holds_integers(self, column: str) -> bool:
-        """Whether the first rows hold nothing but numbers without a fraction there."""
+        """Whether most of the first rows hold a whole number there."""
         values = [row[column] for row in self._head if row.get(column) is not None]
-        return bool(values) and all(
-            not isinstance(value, bool) and isinstance(value, int | float) and value == value // 1 for value in values
-        )
+        numbers = [value for value in values if _is_whole(value)]
+        return 2 * len(numbers) > len(values)
 
     def time_unit(self, column: str) -> TimeUnit:
         """``iso`` for text, else ``s``."""
@@ -86,6 +85,10 @@ class JsonFile(TableFile):
     def _row_texts(self, lines: npt.NDArray[np.int64]) -> list[str]:
         rows = self._array()
         return [json.dumps(rows[line - 1], ensure_ascii=False) for line in lines.tolist()]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
 
 
 def _fast(block: bytes, spec: TableSpec, n_lines: int) -> pa.Table | None:

@@ -44,7 +44,7 @@ class TableFile(ABC):
 
     @abstractmethod
     def holds_integers(self, column: str) -> bool:
-        """Whether the first rows hold nothing but whole numbers there."""
+        """Whether most of the first rows hold a whole number there: a blank or an error is a bad row, no other kind."""
 
     def time_unit(self, column: str) -> TimeUnit:
         """``iso`` for text, ``us`` for times, else ``s``, whatever its numbers mean."""
@@ -79,12 +79,11 @@ class CsvFile(TableFile):
         self._head = _rows(head, self._separator)[1:]
 
     def holds_integers(self, column: str) -> bool:
-        """Whether the first rows hold nothing but whole numbers there."""
+        """Whether most of the first rows hold a whole number there."""
         place = self.columns.index(column)
         values = [row[place].strip() for row in self._head if len(row) > place]
         numbers = [value for value in values if value.removeprefix("-").isdecimal()]
-        # A blank or a typing error is a bad line, not another kind of column.
-        return bool(numbers) and 2 * len(numbers) > len(values)
+        return 2 * len(numbers) > len(values)
 
     def spec(self, spec: TableSpec) -> TableSpec:
         """How this file writes the columns of a spec."""

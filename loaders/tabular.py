@@ -252,7 +252,7 @@ def _checked_years(table: Table) -> Table:
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:
     """item_id, title, year of an item table or, where there is none, of the items of the ratings."""
-    frame = frame if "rating" not in frame else pd.DataFrame({"item_id": np.unique(frame["item_id"].to_numpy())})
+    frame = frame if "rating" not in frame else pd.DataFrame({"item_id": np.sort(frame["item_id"].unique())})
     if "title" not in frame:
         frame = frame.assign(title=frame["item_id"].astype(str).astype(object))
         items = frame[["item_id", "title"]].assign(year=pd.array([pd.NA] * len(frame), dtype="Int16"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from components.image import IMAGE
-from core.errors import UnknownName
+from core.errors import ConfigError, UnknownName
 
 PIPELINES = {
     "training": "pipelines.training:training",
@@ -26,13 +27,19 @@ def compiled_path(name: str) -> Path:
     return COMPILED / f"{name}.yaml"
 
 
-def compile_pipeline(name: str, *, image: str = IMAGE) -> str:
+def compile_pipeline(name: str, *, image: str = IMAGE, root: str = "") -> str:
     """The YAML of a pipeline.
 
     Args:
         name: Key of PIPELINES.
         image: The image its steps run in, e.g. with your registry's prefix.
+        root: Where a cluster keeps its artifacts, e.g. ``gs://bucket/kfp``; empty: the cluster's own default.
+
+    Raises:
+        ConfigError: The root is no address.
     """
+    if root and "://" not in root:
+        raise ConfigError(f"pipeline root {root!r} is no address; expected e.g. gs://bucket/kfp (pipeline_root)")
     from importlib import import_module
 
     from kfp import compiler
@@ -41,7 +48,13 @@ def compile_pipeline(name: str, *, image: str = IMAGE) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.yaml"
         compiler.Compiler().compile(getattr(import_module(module), function), str(path))
-        return path.read_text(encoding="utf-8").replace(f"image: {IMAGE}", f"image: {image}")
+        text = path.read_text(encoding="utf-8").replace(f"image: {IMAGE}", f"image: {image}")
+    # Where KFP itself writes the `pipeline_root` of a pipeline's decorator; a JSON text is a YAML text.
+    return (
+        text.replace("\ndeploymentSpec:", f"\ndefaultPipelineRoot: {json.dumps(root)}\ndeploymentSpec:")
+        if root
+        else text
+    )
 
 
 def stale(folder: Path = COMPILED) -> list[str]:
@@ -54,12 +67,12 @@ def stale(folder: Path = COMPILED) -> list[str]:
     ]
 
 
-def write_compiled(folder: Path = COMPILED, *, image: str = IMAGE) -> list[Path]:
-    """Write every pipeline's YAML into a folder."""
+def write_compiled(folder: Path = COMPILED, *, image: str = IMAGE, root: str = "") -> list[Path]:
+    """Write every pipeline's YAML into a folder; see :func:`compile_pipeline` for the arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in PIPELINES:
         path = folder / f"{name}.yaml"
-        path.write_text(compile_pipeline(name, image=image), encoding="utf-8")
+        path.write_text(compile_pipeline(name, image=image, root=root), encoding="utf-8")
         written.append(path)
     return written

@@ -189,6 +189,44 @@ def parameters_of(compiled: Path) -> dict[str, bool]:
     return {name: not (spec.get("isOptional") or "defaultValue" in spec) for name, spec in found.items()}
 
 
+def check_arguments(compiled: Path, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that a compiled pipeline cannot be run with.
+
+    Raises:
+        ConfigError: One is unknown or missing, or holds the text ``python3``, which KFP's local runner would rewrite.
+    """
+    parameters = parameters_of(compiled)
+    unknown = sorted(set(arguments) - set(parameters))
+    missing = sorted(name for name, required in parameters.items() if required and name not in arguments)
+    if unknown or missing:
+        raise ConfigError(
+            f"pipeline {compiled.stem!r}: "
+            + "; ".join(
+                f"{what} {', '.join(names)}" for what, names in (("unknown", unknown), ("missing", missing)) if names
+            )
+            + f"; its parameters: {', '.join(parameters)}"
+        )
+    for name, value in arguments.items():
+        if "python3" in str(value):
+            raise ConfigError(
+                f"{name} == {value!r} contains 'python3', which KFP's local runner replaces by the interpreter's path; "
+                "rename or move the file or folder"
+            )
+
+
+def check_root(root: Path) -> None:
+    """Refuse a root that is an address.
+
+    Raises:
+        ConfigError: It begins with a scheme like ``gs://``, of which a path keeps one slash.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(root)):
+        raise ConfigError(
+            f"root {root} is an address, and a pipeline that runs on this machine keeps its artifacts in a folder; "
+            "give one (a cluster's root is set by `screentest pipeline compile --pipeline-root`)"
+        )
+
+
 def run_pipeline(
     compiled: Path,
     arguments: Mapping[str, Any],
@@ -211,28 +249,13 @@ def run_pipeline(
 
     Raises:
         ConfigError: An argument is unknown or missing, or holds the text ``python3``, which KFP's local runner would
-            rewrite.
+            rewrite; or the root is an address.
         StepError: A step failed; carries its own traceback.
     """
     from kfp import components, local
 
-    parameters = parameters_of(compiled)
-    unknown = sorted(set(arguments) - set(parameters))
-    missing = sorted(name for name, required in parameters.items() if required and name not in arguments)
-    if unknown or missing:
-        raise ConfigError(
-            f"pipeline {compiled.stem!r}: "
-            + "; ".join(
-                f"{what} {', '.join(names)}" for what, names in (("unknown", unknown), ("missing", missing)) if names
-            )
-            + f"; its parameters: {', '.join(parameters)}"
-        )
-    for name, value in arguments.items():
-        if "python3" in str(value):
-            raise ConfigError(
-                f"{name} == {value!r} contains 'python3', which KFP's local runner replaces by the interpreter's path; "
-                "rename or move the file or folder"
-            )
+    check_arguments(compiled, arguments)
+    check_root(root)
     root.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)

@@ -1,8 +1,9 @@
 """A user's features, fetched from Redis before the model is asked; or word, at once, that there are none.
 
 A list without the user's features is worth more than none, so nothing here fails a request: what cannot be had in
-time is None, which the model answers with its documented defaults and marks. After a failure nobody asks Redis for
-``PAUSE_S``; then one request tries, and the others go without until it knows.
+time is None, which the model answers with its documented defaults and marks. After a failure one request tries again,
+and the others go without until it knows: a moment in which this process itself was held up costs no more than that. If
+it fails too, nobody asks Redis for ``PAUSE_S``; then again one tries.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class FeatureLookup:
         self._version = version
         self._n_features = n_features
         self._failing = False
+        self._told = False
         self._closed_until = 0.0
         self._damage_told = False
         counter = Counter("screentest_feature_lookups", _OUTCOMES, ["outcome"], registry=registry)
@@ -94,7 +96,11 @@ class FeatureLookup:
                 self._version,
             )
             return
-        if await self.state() == "missing":
+        state = await self.state()
+        if state == "unavailable":
+            # The second failure in a row is the one that is logged.
+            state = await self.state()
+        if state == "missing":
             _log.warning(
                 "Redis at %s has no key %s: the model gets default features until they are there; run build-features "
                 "on the data it was trained on, or set REDIS_URL to the Redis that has them",
@@ -112,15 +118,16 @@ class FeatureLookup:
         """
         if self._client is None or not self._may_ask():
             raise FeatureStoreError("Redis is not asked")
+        tries_again = self._failing
         try:
             with refusals(self._url):
                 answer = await getattr(self._client, command)(*arguments)
         except FeatureStoreError as error:
-            self._note_failure(error)
+            self._note_failure(error, tries_again)
             raise
-        if self._failing:
+        if self._told:
             _log.warning("Redis at %s answers again", address(self._url))
-            self._failing = False
+        self._failing = self._told = False
         return answer
 
     def _may_ask(self) -> bool:
@@ -129,15 +136,19 @@ class FeatureLookup:
         now = time.monotonic()
         if now < self._closed_until:
             return False
-        # This request tries; nobody else does meanwhile.
+        # This request tries again; nobody else does meanwhile.
         self._closed_until = now + PAUSE_S
         return True
 
-    def _note_failure(self, error: FeatureStoreError) -> None:
-        if not self._failing:
-            _log.warning("%s; default features are served meanwhile", error)
+    def _note_failure(self, error: FeatureStoreError, tried_again: bool) -> None:
+        if tried_again:
+            self._closed_until = time.monotonic() + PAUSE_S
+            if not self._told:
+                _log.warning("%s; default features are served meanwhile", error)
+            self._told = True
+        elif not self._failing:
+            self._closed_until = 0.0
         self._failing = True
-        self._closed_until = time.monotonic() + PAUSE_S
 
     def _row(self, blob: bytes | None) -> npt.NDArray[np.float32] | None:
         if blob is None:

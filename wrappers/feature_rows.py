@@ -146,7 +146,7 @@ def parse_features(value: Any, layout: FeatureLayout, what: str) -> GivenFeature
 def _checked_row(row: npt.NDArray[Any], layout: FeatureLayout, what: str) -> npt.NDArray[np.float32]:
     n = len(layout.user_names)
     if row.shape != (n,) or row.dtype.kind != "f":
-        raise BadInput(f"{what} is an array of {row.dtype} of shape {row.shape}, must be floating point of shape ({n},)")
+        raise BadInput(f"{what} is an array of {row.dtype} of shape {row.shape}, must be floats of shape ({n},)")
     if np.isinf(row).any():
         raise BadInput(f"{what} holds an infinite number, must hold finite ones, NaN where one is missing")
     return row.astype(np.float32, copy=False)
@@ -160,6 +160,6 @@ def _numbers(given: Any, layout: FeatureLayout, what: str) -> list[float]:
 
 
 def _number(given: Any, what: str) -> float:
-    if isinstance(given, Real) and not isinstance(given, bool | np.bool_) and abs(given) <= _LARGEST:
+    if isinstance(given, Real) and not isinstance(given, bool | np.bool_) and abs(float(given)) <= _LARGEST:
         return float(given)
     raise BadInput(f"{what} == {repr(given)[:80]}, must be a finite number or null")

@@ -1,4 +1,7 @@
-"""Gradient-boosted trees on features: policy B of the seed comparison. (A file lightgbm.py could shadow the library.)"""
+"""Gradient-boosted trees on features: policy B of the seed comparison.
+
+Not in a file ``lightgbm.py``, which would shadow the library for whoever has this folder on the path.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ class LightGBM(RankerWrapper):
         n, c, n_columns = columns.shape
         if self._booster is None:
             return np.zeros((n, c), np.float32)
-        scores = self._booster.predict(columns.reshape(n * c, n_columns), num_threads=1)
+        scores: npt.NDArray[np.float64] = self._booster.predict(columns.reshape(n * c, n_columns), num_threads=1)
         return scores.reshape(n, c).astype(np.float32)
 
     def _artifact(self) -> Artifact:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 class LogRegConfig(RankerConfig):
     """Hyperparameters of the logistic regression, chosen inside ml-latest-small's training part
-    (benchmarks/model_defaults.py)."""
+    (benchmarks/model_defaults.py).
+    """
 
     reg: float = Field(1.0, gt=0)
     """Ridge penalty on the coefficients of standardised columns: more smooths more. 1 / C in scikit-learn."""

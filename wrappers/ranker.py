@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from wrappers.artifact import Artifact
 from wrappers.asked import Asked
 from wrappers.base import ModelConfig
 from wrappers.blocks import row_blocks
+from wrappers.candidates import Candidates
 from wrappers.feature_rows import GivenFeatures, StoredRows, UserRows
 from wrappers.ranking_columns import column_names, ranking_columns
 from wrappers.recommender import Arrays, Recommendations, RecommenderWrapper
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 class RankerConfig(ModelConfig):
     """Where candidates come from, and what is learned from; chosen inside ml-latest-small's training part
-    (benchmarks/model_defaults.py)."""
+    (benchmarks/model_defaults.py).
+    """
 
     retriever: str = "ease"
     """Registered name of the recommender that candidates come from; one that needs no features."""
@@ -47,7 +49,8 @@ class RankerConfig(ModelConfig):
     liked_rating: float = 4.0
     """A held-out rating of at least this makes a candidate a positive."""
     max_rows: int = Field(1_000_000, ge=1)
-    """About how many candidates to learn from at most; beyond it users are left out at random. 1,000,000 take 0.5 GB."""
+    """About how many candidates to learn from at most; beyond it users are left out at random. A million take about
+    0.5 GB."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of what is held out, of users left out, and of whatever else is random."""
 
@@ -68,7 +71,7 @@ class RankerWrapper(RecommenderWrapper):
     * Equal scores rank in the retriever's order.
     """
 
-    Config = RankerConfig
+    Config: ClassVar[type[ModelConfig]] = RankerConfig
     needs_features = True
 
     layout: FeatureLayout
@@ -77,6 +80,7 @@ class RankerWrapper(RecommenderWrapper):
     """What rows computed from the training ratings are filed under in the feature store."""
 
     _retriever: RecommenderWrapper
+    _candidates: Candidates
     _stored: StoredRows
     #: (n_items, n_item_features) float32 without NaN.
     _item_rows: npt.NDArray[np.float32]
@@ -127,6 +131,7 @@ class RankerWrapper(RecommenderWrapper):
         self._typical_scores = rows.typical_scores
         self._learn(rows)
         self._retriever = self._untrained_retriever().fit_known(known)
+        self._candidates = Candidates(self._retriever, self.config.n_candidates)
         self.known = known
         return self
 
@@ -185,9 +190,7 @@ class RankerWrapper(RecommenderWrapper):
         asked = Asked.of(self.known, requests.user_ids, max(requests.ks), requests.exclude, filter_seen=True)
         rows = UserRows.of(requests.features, asked.user_index, self._stored)
         answers = self._answers(requests, self._lists(asked, rows))
-        return [
-            {**answer, "features": source.value} for answer, source in zip(answers, rows.sources, strict=True)
-        ]
+        return [{**answer, "features": source.value} for answer, source in zip(answers, rows.sources, strict=True)]
 
     def best(self, asked: Asked) -> Recommendations:
         """Lists on the rows stored at training time. See :meth:`RecommenderWrapper.best`."""
@@ -203,7 +206,7 @@ class RankerWrapper(RecommenderWrapper):
         return scores
 
     def state(self) -> Arrays:
-        """Training-time rows of users and items, and the retriever's typical scores. Subclasses add what they learned."""
+        """Rows of users and items, and the retriever's typical scores. Subclasses add what they learned."""
         return {"user_rows": self._stored.rows, "item_rows": self._item_rows, "typical_scores": self._typical_scores}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -233,6 +236,7 @@ class RankerWrapper(RecommenderWrapper):
         self.layout, self.features_version = FeatureLayout(tuple(features["genres"])), features["version"]
         self._retriever.known = self.known
         self._retriever.restore(artifact.arrays["retriever"])
+        self._candidates = Candidates(self._retriever, self.config.n_candidates)
         super()._take_back(artifact)
 
     def _lists(self, asked: Asked, rows: UserRows) -> Recommendations:
@@ -246,7 +250,7 @@ class RankerWrapper(RecommenderWrapper):
         depth = self.config.n_candidates
         # Places of excluded items are taken by the next ones; scores do not change by that, as places do not.
         further = np.bincount(asked.excluded_row).max(initial=0)
-        found = self._retriever.best(asked.without_exclusions._replace(k=depth + further))
+        found = self._candidates.best(asked.without_exclusions._replace(k=depth + further))
         scores = self._candidate_scores(found, rows)
         allowed = found.item_index != PADDING
         if further:

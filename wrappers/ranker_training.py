@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
 from core.interactions import Interactions, to_csr
 from evaluation.splits import random_per_user
@@ -17,7 +18,7 @@ from feature_repo.matrices import FeatureMatrices, features_as_of
 from wrappers.asked import Asked
 from wrappers.blocks import row_blocks
 from wrappers.ranking_columns import ranking_columns
-from wrappers.recommender import RecommenderWrapper, Recommendations
+from wrappers.recommender import Recommendations, RecommenderWrapper
 from wrappers.top_k import PADDING
 
 
@@ -122,7 +123,9 @@ def _retrieved(retriever: RecommenderWrapper, users: npt.NDArray[np.int64], n_ca
     return Recommendations.joined([retriever.best(asked.part(start, stop)) for start, stop in blocks], n_candidates)
 
 
-def _holds(matrix, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _holds(
+    matrix: sparse.csr_array[Any, Any], row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
     """(m,) bool, True where the sparse matrix stores something at (row, column)."""
     stored_row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     stored = stored_row * matrix.shape[1] + matrix.indices
@@ -131,4 +134,5 @@ def _holds(matrix, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) ->
 
 def _mean_by_place(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     n = np.count_nonzero(~np.isnan(scores), axis=0)
-    return (np.nansum(scores, axis=0, dtype=np.float64) / np.maximum(n, 1)).astype(np.float32)
+    total: npt.NDArray[np.float64] = np.nansum(scores, axis=0, dtype=np.float64)
+    return (total / np.maximum(n, 1)).astype(np.float32)

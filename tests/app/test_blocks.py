@@ -23,7 +23,7 @@ FILM = {"item_id": 7, "title": 'Kiss <Kiss> "Bang", The (2005)', "score": 1.5, "
 
 def arm(variant: str, items: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
     told = {"variant": variant, "model": "ease", "version": "2", "role": "champion", "cold": False, "features": None}
-    return {**told, "items": items, "error": None, **changes}
+    return {**told, "items": items, "error": None} | changes
 
 
 def test_the_languages_have_the_same_words() -> None:
@@ -58,7 +58,7 @@ def test_lists_are_covers_with_words_for_who_cannot_see_them() -> None:
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"error": "model server is down", "items": []}, "This model's server does not answer."),
+        ({"error": "model server is down"}, "This model's server does not answer."),
         ({"cold": True}, word("en", "cold")),
         ({"features": "store"}, word("en", "features.store")),
         ({"features": "default"}, word("en", "features.default")),

@@ -41,8 +41,10 @@ def test_every_genre_of_movielens_is_drawn() -> None:
     assert set(GENRES) <= set(LOOKS)
 
 
-def test_first_genre_gives_the_ground_and_the_second_a_light() -> None:
-    svg = cover_svg("Alien (1979)", 1979, ["Horror", "Sci-Fi"])
+@pytest.mark.parametrize("names", [["Horror", "Sci-Fi"], ["Sci-Fi", "Horror"], ["unheard of", "Sci-Fi", "Horror"]])
+def test_the_most_telling_genre_gives_the_ground_and_the_next_a_light(names: list[str]) -> None:
+    svg = cover_svg("Alien (1979)", 1979, names)
+    assert "1979 · Horror" in svg
     assert LOOKS["Horror"].ground in svg
     assert LOOKS["Sci-Fi"].light in svg
     assert LOOKS["Sci-Fi"].ground not in svg

@@ -12,10 +12,16 @@ from tests.browser.chromium import Browser
 PACKAGE = "chromium is missing: the browser tests need it; apt-get install --yes chromium"
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Browser:
-    """Chromium; where it is missing the test fails and says how to get it."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Chromium; where it is missing the test fails and says how to get it."""
     program = shutil.which("chromium")
     if program is None:
         pytest.fail(PACKAGE, pytrace=False)
-    return Browser(program, tmp_path)
+    return program
+
+
+@pytest.fixture
+def browser(chromium: str, tmp_path: Path) -> Browser:
+    """Chromium with a folder of its own."""
+    return Browser(chromium, tmp_path)

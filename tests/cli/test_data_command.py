@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from cli.data import app
 from core.errors import ConfigError, DataError, UnknownName
 from loaders.local import LocalDataLoader
+from tests.file_server import serving
 from tests.small_releases import write_release, zip_folder
 
 
@@ -192,6 +193,30 @@ def test_impossible_numbers_and_full_folders_are_refused(latest: Path, tmp_path:
     for arguments in ((tmp_path / "new", "--ratings", 5), (latest, "--users", 20, "--items", 50)):
         result = run("synthesize", *arguments)
         assert isinstance(result.exception, ConfigError), result.output
+
+
+def test_a_table_with_columns_of_other_names_is_checked(tmp_path: Path) -> None:
+    table = tmp_path / "shop.csv"
+    table.write_text("uid,sku,when\n" + "".join(f"u{n % 3},a{n},2019-07-04T12:30:0{n}Z\n" for n in range(9)))
+
+    result = run("check", table, "--columns", "user_id=uid,item_id=sku,timestamp=when")
+
+    assert result.exit_code == 0, result.output
+    assert f"{table} is sound (table, " in result.stdout
+    refused = run("check", table)
+    assert isinstance(refused.exception, DataError)
+    assert "its columns are uid, sku, when; expected user_id or userId" in str(refused.exception)
+    assert isinstance(run("check", table, "--columns", "user=uid").exception, ConfigError)
+
+
+def test_data_at_an_address_are_fetched_and_checked(
+    latest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCREENTEST_CACHE_DIR", str(tmp_path / "cache"))
+    with serving({"/ml.zip": zip_folder(latest, tmp_path / "ml.zip").read_bytes()}) as served:
+        result = run("check", f"{served.address}/ml.zip", "--json")
+
+    assert json.loads(result.stdout)["description"]["n_ratings"] == 18
 
 
 @pytest.mark.parametrize("arguments", [["check", "--help"], ["synthesize", "--help"], ["--help"]])

@@ -27,5 +27,6 @@ def test_json_holds_every_model_and_option() -> None:
 def test_text_reads_top_to_bottom() -> None:
     lines = CliRunner().invoke(app, ["list"]).stdout.splitlines()
     assert lines[0].startswith("als: ")
-    assert any(line.startswith("logreg: ") and line.endswith("(registered as PolicyA, ranks on features)") for line in lines)
+    logreg = next(line for line in lines if line.startswith("logreg: "))
+    assert logreg.endswith("(registered as PolicyA, ranks on features)")
     assert "    neighbours = 50  (integer, >= 1)" in lines

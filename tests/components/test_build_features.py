@@ -8,15 +8,14 @@ import pytest
 from kfp import dsl
 
 from components.build_features import build_features
-from components.get_data import get_data
 from core.errors import ConfigError
 from feature_repo.matrices import features_as_of, features_version
 from feature_repo.packed import layout_key, read_packed
 from feature_repo.redis_client import connect
 from feature_repo.rows import layout_of
 from feature_repo.snapshots import read_snapshots
-from loaders.export import write_movielens_csv
-from loaders.prepared import PreparedDataLoader
+from loaders.base import SplitRule
+from loaders.prepared import PreparedDataLoader, write_prepared
 from loaders.synthetic import SyntheticDataLoader
 from tests.redis_server import running_redis
 
@@ -24,19 +23,8 @@ from tests.redis_server import running_redis
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
     folder = tmp_path_factory.mktemp("dataset")
-    write_movielens_csv(SyntheticDataLoader(7, n_users=60, n_items=120).load(), folder / "ratings")
-    prepared = dsl.Dataset(uri=str(folder / "prepared"))
-    get_data.python_func(
-        source=str(folder / "ratings"),
-        loader="local",
-        split="random_per_user",
-        split_n=10,
-        split_test_fraction=0.25,
-        seed=1,
-        dataset=prepared,
-        description=dsl.HTML(uri=str(folder / "description.html")),
-    )
-    return prepared
+    write_prepared(SyntheticDataLoader(7, n_users=60, n_items=120, split=SplitRule()), folder / "prepared")
+    return dsl.Dataset(uri=str(folder / "prepared"))
 
 
 def test_models_find_the_features_of_the_training_part(

@@ -19,6 +19,7 @@ from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
 from loaders.prepared import PreparedDataLoader
 from loaders.synthetic import SyntheticDataLoader
+from tests.file_server import serving
 from tracking.client import connect
 from tracking.registry import CHALLENGER, CHAMPION, list_versions, version_for
 
@@ -62,6 +63,31 @@ def test_get_data_writes_a_prepared_dataset_and_a_page(dataset: dsl.Dataset) -> 
     assert loader.provenance().split == "random_per_user(test_fraction=0.25, seed=1)"
     assert "<html" in (Path(dataset.path).parent / "description.html").read_text()
     assert dataset.metadata["n_ratings"] == len(loader.load())
+
+
+def test_get_data_takes_a_table_from_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCREENTEST_CACHE_DIR", str(tmp_path / "cache"))
+    table = SyntheticDataLoader(7, n_users=30, n_items=60).load().ratings.rename(columns={"item_id": "sku"})
+    with serving({"/shop.csv": table.to_csv(index=False).encode()}) as served:
+        get_data.python_func(
+            source=f"{served.address}/shop.csv",
+            loader="table",
+            columns={"item_id": "sku"},
+            split="random_per_user",
+            split_n=10,
+            split_test_fraction=0.25,
+            split_folds=5,
+            split_fold=0,
+            seed=1,
+            thresholds={},
+            quarantine=False,
+            dataset=dsl.Dataset(uri=str(tmp_path / "prepared")),
+            description=dsl.HTML(uri=str(tmp_path / "description.html")),
+            validation=dsl.HTML(uri=str(tmp_path / "validation.html")),
+            set_aside=dsl.Artifact(uri=str(tmp_path / "set_aside")),
+        )
+
+    assert len(PreparedDataLoader(tmp_path / "prepared").load()) == len(table)
 
 
 def test_refused_data_leave_their_report_and_bad_lines_are_set_aside(tmp_path: Path) -> None:

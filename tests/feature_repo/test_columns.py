@@ -27,9 +27,7 @@ def test_there_and_back(genres: tuple[str, ...]) -> None:
 
 def test_what_is_none_or_not_given_is_missing() -> None:
     layout = FeatureLayout(("Drama", "War"))
-    rows = rows_of(
-        {"rating_count": [3, None], "genre_share": [None, [0.25, 0.75]]}, layout.user_names, layout.genres
-    )
+    rows = rows_of({"rating_count": [3, None], "genre_share": [None, [0.25, 0.75]]}, layout.user_names, layout.genres)
     at = {name: place for place, name in enumerate(layout.user_names)}
 
     np.testing.assert_array_equal(rows[:, at["rating_count"]], [3, np.nan])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.lazy_feast import feast as feast_module
 from feature_repo.snapshots import write_snapshots
 from feature_repo.views import ITEM_VIEWS, USER_ITEM, USER_VIEWS
 from tests.small_feature_world import small_world
@@ -17,38 +18,50 @@ from tests.small_feature_world import small_world
 FOLDER = Path(__file__).parents[2] / "feature_repo"
 
 
-@pytest.mark.long
-def test_apply_list_materialise_and_read(tmp_path: Path, redis_url: str) -> None:
+def feast(copy: Path, redis_url: str, *arguments: str) -> str:
+    """What the command prints."""
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "feast"), *arguments],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent), "REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The folder as it is in a clone, and small snapshots in its data/."""
     copy = tmp_path / "feature_repo"
     shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("data", "__pycache__"))
     write_snapshots(small_world(), copy / "data" / "snapshots", every_days=30)
+    return copy
 
-    def feast(*arguments: str) -> str:
-        return subprocess.run(
-            [str(Path(sys.executable).parent / "feast"), *arguments],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(FOLDER.parent), "REDIS_URL": redis_url},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
 
-    assert "Applying changes for project screentest" in feast("apply")
-    listed = feast("feature-views", "list")
+def test_apply_and_list(copy: Path) -> None:
+    """Neither needs a Redis."""
+    assert "Applying changes for project screentest" in feast(copy, "", "apply")
+    assert (copy / "data" / "registry.db").is_file()
+    listed = feast(copy, "", "feature-views", "list")
     for view in (*USER_VIEWS, *ITEM_VIEWS):
         assert view.name in listed
     assert USER_ITEM in listed
-    feast("materialize", "1990-01-01T00:00:00", "2030-01-01T00:00:00")
+
+
+@pytest.mark.long
+def test_materialise_and_read(copy: Path, redis_url: str) -> None:
+    feast(copy, redis_url, "apply")
+    feast(copy, redis_url, "materialize", "1990-01-01T00:00:00", "2030-01-01T00:00:00")
+
     answer = feast(
-        *("get-online-features", "-f", "user_activity:rating_count", "-f", f"{USER_ITEM}:quality_gap"),
+        *(copy, redis_url, "get-online-features", "-f", "user_activity:rating_count", "-f", f"{USER_ITEM}:quality_gap"),
         *("-e", "user_id=1", "-e", "item_id=10"),
     )
+
     assert '"rating_count": [\n        3.0' in answer
-    assert (copy / "data" / "registry.db").is_file()
 
 
 def test_feast_scans_the_definitions_alone() -> None:
     """Whatever file is added must not be imported by the command line as well: it would be imported twice."""
-    from feature_repo.lazy_feast import feast
-
-    assert feast("repo_operations").get_repo_files(FOLDER) == [FOLDER / "definitions.py"]
+    assert feast_module("repo_operations").get_repo_files(FOLDER) == [FOLDER / "definitions.py"]

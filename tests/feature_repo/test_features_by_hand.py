@@ -110,11 +110,12 @@ def test_ratings_alone_suffice() -> None:
 @pytest.mark.parametrize("shape", ["ml-100k", "ml-1m"])
 def test_demographics_as_releases_tell_them(shape: str) -> None:
     """ML-100K names occupations, ML-1M numbers them; both are text, in any order of columns and users."""
-    occupations = ["writer", "doctor", "writer"] if shape == "ml-100k" else ["20", "10", "20"]
-    users = pd.DataFrame({"user_id": [3, 1, 2], "gender": ["F", "M", "F"], "age": [18, 35, 50]})
+    occupations = ["writer", "doctor", "writer", "engineer"] if shape == "ml-100k" else ["20", "10", "20", "15"]
+    # The last of them has rated nothing; the number of an occupation must not depend on who has.
+    users = pd.DataFrame({"user_id": [3, 1, 2, 9], "gender": ["F", "M", "F", "M"], "age": [18, 35, 50, 40]})
     features = features_as_of(replace(small_world(), users=users.assign(occupation=occupations, zip="1")))
     columns = [features.layout.user_names.index(name) for name in ("age", "is_female", "occupation")]
-    expected: npt.NDArray[np.float64] = np.array([[35, 0, 0], [50, 1, 1], [18, 1, 1], [nan, nan, nan]])
+    expected: npt.NDArray[np.float64] = np.array([[35, 0, 0], [50, 1, 2], [18, 1, 2], [nan, nan, nan]])
     np.testing.assert_array_equal(features.user[:, columns], expected)
 
 

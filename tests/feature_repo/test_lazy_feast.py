@@ -57,7 +57,7 @@ def test_no_other_file_names_it() -> None:
         }
         assert "feast" not in imported, file
         if file.relative_to(ROOT) != THE_PLACE:
-            assert "import_module(\"feast" not in text, file
+            assert 'import_module("feast' not in text, file
     assert "import_module(" in (ROOT / THE_PLACE).read_text(encoding="utf-8")
 
 

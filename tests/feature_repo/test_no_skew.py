@@ -6,7 +6,6 @@ join. Online is what a model in service gets at that moment: Feast's answer from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def snapshots(ratings: Interactions, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def at_the_end(snapshots: SnapshotSet, redis_server: str) -> Iterator[Store]:
+def at_the_end(snapshots: SnapshotSet, redis_server: str) -> Store:
     """Everything online as it is at the last snapshot, packed rows included."""
     url = empty_database(redis_server, 2)
     store = Store(snapshots, url, timeout_s=5)
@@ -65,10 +64,8 @@ def at_the_end(snapshots: SnapshotSet, redis_server: str) -> Iterator[Store]:
     store.materialise()
     table = user_table(snapshots)
     with connect(url, timeout_s=5) as client:
-        write_packed(
-            client, snapshots.version, table.ids.tolist(), table.latest(table.ids, np.int64(snapshots.as_of))
-        )
-    yield store
+        write_packed(client, snapshots.version, table.ids.tolist(), table.latest(table.ids, np.int64(snapshots.as_of)))
+    return store
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -75,9 +77,9 @@ def test_a_password_where_none_is_wanted(redis_url: str) -> None:
 
 
 def test_a_refused_command_is_told(redis_url: str) -> None:
-    with connect(redis_url, timeout_s=5) as client, pytest.raises(FeatureStoreError, match="refused a command: WRONGTYPE"):
+    with connect(redis_url, timeout_s=5) as client:
         client.set("text", "hello")
-        with refusals(redis_url):
+        with pytest.raises(FeatureStoreError, match="refused a command: WRONGTYPE"), refusals(redis_url):
             client.hget("text", "field")
 
 
@@ -132,3 +134,34 @@ def test_what_is_no_fault_of_redis_stays_what_it_is() -> None:
 )
 def test_addresses_are_shown_without_the_password(url: str, shown: str) -> None:
     assert address(url) == shown
+
+
+def test_a_redis_that_stops_reading_is_given_up(redis_url: str) -> None:
+    """Sending is timed, too: more is sent than fits between here and there."""
+
+    async def send_too_much() -> None:
+        async with connect_async(redis_url, timeout_s=5) as client:
+            await client.ping()
+            (connection,) = client.connection_pool._available_connections
+            connection.socket_timeout = 0.05
+            with connect(redis_url, timeout_s=5) as other:
+                pid = int(other.info("server")["process_id"])
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                with refusals(redis_url):
+                    await client.set("much", b"x" * 100_000_000)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+    with pytest.raises(FeatureStoreError, match="did not answer in time"):
+        asyncio.run(send_too_much())
+    check(redis_url, timeout_s=5)
+
+
+def test_an_event_loop_reads_what_was_written(redis_url: str) -> None:
+    async def ask() -> list[bytes | None]:
+        async with connect_async(redis_url, timeout_s=5) as client:
+            await client.set("greeting", "hello")
+            return [await client.get("greeting"), await client.get("nothing")]
+
+    assert asyncio.run(ask()) == [b"hello", None]

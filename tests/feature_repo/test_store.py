@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +45,11 @@ def opened(snapshots: SnapshotSet, redis_server: str) -> Store:
 
 
 @pytest.fixture
-def store(opened: Store) -> Iterator[Store]:
+def store(opened: Store) -> Store:
     """What the snapshots say, and nothing pushed."""
     opened.start_anew()
     opened.materialise()
-    yield opened
+    return opened
 
 
 def time_of(snapshots: SnapshotSet, seconds_later: int = 0) -> pd.Timestamp:

@@ -8,12 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 from rich.console import Console
 
@@ -22,70 +20,16 @@ from cli.run_folder import RunFolder
 from core.errors import StepError, TrackingError
 from core.settings import load_settings
 from evaluation.ranking import METRICS
-from experiments.spec import parse_spec
-from loaders.base import SplitRule
-from loaders.export import write_movielens_csv
-from loaders.synthetic import SyntheticDataLoader
 from serving.processes import poll
+from tests.short_audition import short_audition
 from tracking.client import connect
 from tracking.registry import version_for
 from tracking.runs import find_runs, read_text
 
 
-class ShortAudition(Audition):
-    """The same audition with looks after 50 sessions instead of 1,000."""
-
-    def _spec(self, champion: str, challenger: str) -> dict[str, Any]:
-        long = super()._spec(champion, challenger)
-        steps = [{"percent": 5, "sessions": 50}, {"percent": 50, "sessions": 250}]
-        short = {
-            "rollout": {"steps": steps, "watch_sessions": 50},
-            "stopping": {"look_every": 50, "min_challenger_sessions": 20},
-        }
-        return parse_spec({**long, **short}).model_dump(mode="json")
-
-
-@pytest.fixture(scope="module")
-def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "small"
-    world = SyntheticDataLoader(3, n_users=80, n_items=150, split=SplitRule())
-    write_movielens_csv(world.load(), folder)
-    return folder
-
-
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), width=120)
-
-
-def audition(
-    data: Path, runs: Path, console: Console, *, plant: str = "none", models: str = "popularity,ease"
-) -> Audition:
-    settings = load_settings(data_source_path=str(data), runs_dir=runs, connections=8)
-    run = RunFolder.create(runs, plant, datetime(2026, 1, 31, 12))
-    return ShortAudition(
-        settings, run, source_of(settings), seed=5, plant=plant, models=["popularity", "ease"], console=console
-    )
-
-
-@pytest.fixture
-def no_child_left(tmp_path: Path) -> Iterator[None]:
-    """Whatever a run starts knows its MLflow, which lies in this test's folder: nothing that does may be alive."""
-    yield
-    left = []
-    for process in psutil.process_iter():
-        try:
-            mine = any(str(tmp_path) in value for value in process.environ().values())
-            if mine and process.pid != os.getpid():
-                left.append(process.cmdline())
-        except psutil.Error:
-            continue
-    assert left == []
-
-
 @pytest.mark.usefixtures("no_child_left")
 def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Console) -> None:
-    performed = audition(ratings, tmp_path, console)
+    performed = short_audition(ratings, tmp_path, console)
     result = performed.perform()
 
     assert result["decision"] == "keep"
@@ -124,7 +68,7 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
 
 @pytest.mark.usefixtures("no_child_left")
 def test_the_same_seed_gives_the_same_figures(ratings: Path, tmp_path: Path, console: Console) -> None:
-    one, two = (audition(ratings, tmp_path / name, console, plant="damage").perform() for name in ("one", "two"))
+    one, two = (short_audition(ratings, tmp_path / name, console, plant="damage").perform() for name in ("one", "two"))
 
     for figure in ("decision", "effect_size", "rel_effect_size", "ci_lower", "ci_upper", "steps"):
         assert one[figure] == two[figure]
@@ -145,7 +89,7 @@ def test_data_that_cannot_be_used_is_one_line_and_exit_code_2(ratings: Path, tmp
     (bad / "ratings.csv").write_text("\n".join(lines))
 
     with pytest.raises(StepError, match=r"step 'get-data' failed: .*ratings\.csv:4: .*11\.5") as caught:
-        audition(bad, tmp_path / "runs", console).perform()
+        short_audition(bad, tmp_path / "runs", console).perform()
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
 
@@ -154,7 +98,7 @@ def test_a_tracking_server_that_does_not_answer_is_told_before_any_work(
     ratings: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    started = audition(ratings, tmp_path, console)
+    started = short_audition(ratings, tmp_path, console)
 
     with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9"):
         started.perform()

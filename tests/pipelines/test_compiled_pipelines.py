@@ -6,6 +6,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec
 
 from components.image import IMAGE
+from core.errors import ConfigError
 from pipelines.compile import PIPELINES, compile_pipeline, compiled_path, stale
 
 
@@ -50,6 +51,15 @@ def test_image_can_be_named() -> None:
 
     assert "image: example/screentest-python:7" in text
     assert IMAGE not in text
+
+
+def test_a_cluster_can_be_told_where_to_keep_artifacts() -> None:
+    document = next(yaml.safe_load_all(compile_pipeline("training", root="gs://bucket/kfp: 1")))
+
+    assert json_format.ParseDict(document, PipelineSpec()).default_pipeline_root == "gs://bucket/kfp: 1"
+    assert "defaultPipelineRoot" not in compile_pipeline("training")
+    with pytest.raises(ConfigError, match=r"pipeline root 'runs' is no address; expected e.g. gs://"):
+        compile_pipeline("training", root="runs")
 
 
 def test_models_train_in_a_parallel_loop() -> None:

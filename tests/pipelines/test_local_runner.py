@@ -7,7 +7,7 @@ from kfp import compiler, dsl
 
 from core.errors import ConfigError, StepError
 from core.progress import Progress
-from pipelines.local_runner import StepWatcher, run_pipeline
+from pipelines.local_runner import StepWatcher, check_root, run_pipeline
 
 
 @dsl.component(base_image="python", install_kfp_package=False)
@@ -135,6 +135,15 @@ def test_a_killed_step_is_told_apart(tmp_path: Path) -> None:
 def test_text_that_the_runner_would_rewrite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'python3'"):
         run(refusing, tmp_path, name="/usr/lib/python3/data")
+
+
+def test_a_root_that_is_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"root gs:/bucket/kfp is an address, and a pipeline that runs on this machine"
+    ):
+        check_root(Path("gs://bucket/kfp"))
+    check_root(tmp_path)
+    check_root(Path("runs"))
 
 
 def test_lines_that_belong_to_our_message_stay_with_it(tmp_path: Path) -> None:

@@ -38,19 +38,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return now
 
 
-def test_after_a_failure_one_request_a_pause_tries(clock: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_request_tries_again_at_once_and_then_one_a_pause(
+    clock: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
     async def use() -> list[int]:
         silent, asked = Silent(), []
         async with silent as url:
             lookup = lookup_of(url)
-            for step in (0.0, PAUSE_S / 2, PAUSE_S / 2):
+            for step, at_once in ((0.0, 1), (0.0, 5), (PAUSE_S / 2, 5), (PAUSE_S / 2, 5)):
                 clock.seconds += step
-                rows = await asyncio.gather(*(lookup.rows(["u"]) for _ in range(5 if step else 1)))
-                assert rows == [[None]] * len(rows)
+                rows = await asyncio.gather(*(lookup.rows(["u"]) for _ in range(at_once)))
+                assert rows == [[None]] * at_once
                 asked.append(silent.connections)
         return asked
 
-    assert asyncio.run(use()) == [1, 1, 2]
+    assert asyncio.run(use()) == [1, 2, 2, 3]
     said = [record.getMessage() for record in caplog.records if record.name == "serving.feature_lookup"]
     assert len(said) == 1
     assert "did not answer in time" in said[0]
@@ -69,3 +71,16 @@ def test_without_an_address_nothing_is_asked_and_all_is_counted() -> None:
 def test_an_address_of_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match="is no address of a Redis"):
         lookup_of("http://127.0.0.1:6379")
+
+
+def test_failures_of_requests_under_way_at_once_count_as_one(clock: SimpleNamespace) -> None:
+    async def use() -> list[int]:
+        silent, asked = Silent(), []
+        async with silent as url:
+            lookup = lookup_of(url)
+            for at_once in (4, 4, 4):
+                await asyncio.gather(*(lookup.rows(["u"]) for _ in range(at_once)))
+                asked.append(silent.connections)
+        return asked
+
+    assert asyncio.run(use()) == [4, 5, 5]

@@ -51,9 +51,7 @@ def test_the_seed_pair_is_registered_as_policy_a_and_b(tracker: Tracker, loader:
 
 
 @pytest.mark.usefixtures("ease_as_policy")
-def test_the_best_of_several_runs_gets_it_and_a_later_one_takes_it_over(
-    tracker: Tracker, loader: MemoryLoader
-) -> None:
+def test_the_best_of_several_runs_gets_it_and_a_later_one_takes_it_over(tracker: Tracker, loader: MemoryLoader) -> None:
     popularity = trained(tracker, loader, "popularity")
     bad, good = (trained(tracker, loader, "ease", reg=reg) for reg in (1e7, 50.0))
     done = registered(tracker, loader, popularity, good, bad)

@@ -116,9 +116,7 @@ def test_features_decide_what_a_cold_user_is_shown(ranker: RankerWrapper) -> Non
     assert sum(item % 2 == 0 for item in item_ids(drama)) > sum(item % 2 == 0 for item in item_ids(war))
 
 
-def test_a_mixed_batch_equals_its_requests_one_by_one(
-    ranker: RankerWrapper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mixed_batch_equals_its_requests_one_by_one(ranker: RankerWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = [
         {"user_id": 1},
         {"user_id": 2, "features": row_of(ranker, 5), "exclude_items": [100, 101, 102, 103, 104]},

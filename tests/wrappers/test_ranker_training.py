@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_labels_are_the_held_out_ratings_that_are_high_enough(data: Interactions
         [(user, retriever.known.items.ids[item]) in liked for item in items[items >= 0]]
         for user, items in zip(user_ids, found.item_index, strict=True)
     ]
-    assert rows.positive.tolist() == sum(expected, [])
+    assert rows.positive.tolist() == list(chain.from_iterable(expected))
     assert rows.per_user.tolist() == [len(one) for one in expected]
     assert rows.tell_apart
     np.testing.assert_allclose(rows.typical_scores, np.nanmean(found.scores, axis=0), rtol=1e-6)
