@@ -50,7 +50,8 @@ class GroupCommit(Generic[Entry, Receipt]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._queue: queue.SimpleQueue[_Waiting[Entry, Receipt] | None] = queue.SimpleQueue()
-        #: Somebody waits, or the batch is full: no more waiting for company. Set after the entry is in the queue.
+        #: Whether the writer waits for company, and the call that ends its wait.
+        self._dozing = False
         self._hurry = threading.Event()
         self._open = True
         self._failure: str | None = None
@@ -88,7 +89,8 @@ class GroupCommit(Generic[Entry, Receipt]):
             if self._queue.qsize() >= self._max_waiting:
                 raise EventLogError(f"the event log is {self._max_waiting} entries behind; send less, or try later")
             self._queue.put(_Waiting(entry, future, patient))
-            if not patient or self._queue.qsize() >= self._max_batch:
+            # Looked at after the entry is in the queue: the writer looks into the queue after it says that it dozes.
+            if self._dozing and (not patient or self._queue.qsize() >= self._max_batch):
                 self._hurry.set()
         return future
 
@@ -121,19 +123,25 @@ class GroupCommit(Generic[Entry, Receipt]):
         if first.patient:
             # Patient entries that follow do not wake this thread: each time it would take the interpreter lock from
             # the thread that answers requests.
-            self._hurry.wait(self._window_s)
-        self._hurry.clear()
+            self._dozing = True
+            if not self._take_queued():
+                self._hurry.wait(self._window_s)
+            self._dozing = False
+            self._hurry.clear()
+        self._take_queued()
+        return True
+
+    def _take_queued(self) -> bool:
+        """Take what is queued now, up to a full batch; whether it should be committed without waiting for more."""
         while len(self._in_flight) < self._max_batch:
             try:
                 following = self._queue.get_nowait()
             except queue.Empty:
-                return True
+                return not all(waiting.patient for waiting in self._in_flight)
             if following is None:
                 self._queue.put(None)
                 break
             self._in_flight.append(following)
-        # What is left may hold somebody who waits.
-        self._hurry.set()
         return True
 
     def _commit_batch(self) -> None:

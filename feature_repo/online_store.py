@@ -1,13 +1,13 @@
 """Feast's Redis online store behind a REDIS_URL and our fail-fast client; Feast finds it by the name in its settings.
 
 Feast's own takes ``host:port,password=…`` (a comma in the password ends it) and a client that waits 10 s for a Redis
-that is down.
+that is down. Its reads look entities up, serialise their keys and ask Redis once per view; here once per entity.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 from pydantic import SecretStr
 
@@ -15,10 +15,8 @@ from core.errors import ConfigError
 from feature_repo.lazy_feast import feast
 from feature_repo.redis_client import TIMEOUT_S, connect, connect_async
 
-#: Keys of hashes, and the fields wanted of each.
-Commands = list[tuple[bytes, list[str | bytes]]]
-
 _redis = feast("infra.online_stores.redis")
+_utils = feast("utils")
 
 
 class RedisUrlOnlineStoreConfig(_redis.RedisOnlineStoreConfig):
@@ -31,15 +29,27 @@ class RedisUrlOnlineStoreConfig(_redis.RedisOnlineStoreConfig):
     """A Redis that has not answered after this counts as down."""
 
 
-class RedisUrlOnlineStore(_redis.RedisOnlineStore):
-    """Everything is Feast's but the clients, and that a read is cheaper.
+class _Part(NamedTuple):
+    """What is wanted of one view.
 
-    It asks Redis once per entity instead of once per view, and hashes the names of its fields once per process.
+    Attributes:
+        view: Feast's.
+        names: Of its features, and of its timestamp.
+        fields: The same as fields of a hash.
     """
+
+    view: Any
+    names: list[str]
+    fields: list[str | bytes]
+
+
+class RedisUrlOnlineStore(_redis.RedisOnlineStore):
+    """Writes are Feast's but for the client; reads are Feast's with its work per view done once per entity."""
 
     def __init__(self) -> None:
         super().__init__()
         self._fields: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[str | bytes]]] = {}
+        self._types: dict[tuple[tuple[str, tuple[str, ...]], ...], dict[str, Any]] = {}
 
     def _get_client(self, online_store_config: RedisUrlOnlineStoreConfig) -> Any:
         if self._client is None:
@@ -51,31 +61,72 @@ class RedisUrlOnlineStore(_redis.RedisOnlineStore):
             self._client_async = connect_async(_url(online_store_config), timeout_s=online_store_config.timeout_s)
         return self._client_async
 
-    def _generate_hset_keys_for_features(
-        self, feature_view: Any, requested_features: list[str] | None = None, fv_name_override: str | None = None
-    ) -> tuple[list[str], list[str | bytes]]:
-        names = tuple(requested_features or [field.name for field in feature_view.features])
-        view = fv_name_override or feature_view.name
-        if (view, names) not in self._fields:
-            self._fields[view, names] = super()._generate_hset_keys_for_features(feature_view, list(names), view)
-        wanted, fields = self._fields[view, names]
-        return list(wanted), list(fields)
+    def _read_features_per_fv(
+        self,
+        config: Any,
+        grouped_refs: list[tuple[Any, list[str]]],
+        join_key_values: Any,
+        entity_name_to_join_key_map: dict[str, str],
+        online_features_response: Any,
+        full_feature_names: bool,
+        include_feature_view_version_metadata: bool,
+    ) -> None:
+        by_entity: dict[tuple[str, ...], list[_Part]] = {}
+        for view, names in grouped_refs:
+            # Not the view's join_keys, which Feast checks for their types at each look.
+            by_entity.setdefault(tuple(view.entities), []).append(self._part(view, names))
+        for parts in by_entity.values():
+            entities, places, n_rows = _utils._get_unique_entities(
+                parts[0].view, join_key_values, entity_name_to_join_key_map
+            )
+            keys = self._generate_redis_keys_for_entities(config, _utils._get_entity_key_protos(entities))
+            replies = self._fields_of(config, keys, [field for part in parts for field in part.fields])
+            for part, values in _split(parts, replies):
+                rows = self._convert_redis_values_to_protobuf(values, part.view.name, part.names)
+                _utils._populate_response_from_feature_data(
+                    part.names,
+                    rows,
+                    places,
+                    online_features_response,
+                    full_feature_names,
+                    part.view,
+                    n_rows,
+                    include_feature_view_version_metadata,
+                )
 
-    def _read_hash_fields(self, config: Any, commands: Commands) -> list[list[bytes | None]]:
-        # All views of an entity share one hash.
-        fields: dict[bytes, list[str | bytes]] = {}
-        for key, wanted in commands:
-            fields.setdefault(key, []).extend(wanted)
+    def _fields_of(self, config: Any, keys: list[bytes], fields: list[str | bytes]) -> list[list[bytes | None]]:
         client = self._get_client(config.online_store)
-        if len(fields) == 1:
-            replies = [client.hmget(*asked) for asked in fields.items()]
-        else:
-            with client.pipeline(transaction=False) as pipe:
-                for asked in fields.items():
-                    pipe.hmget(*asked)
-                replies = pipe.execute()
-        left = {key: iter(reply) for key, reply in zip(fields, replies, strict=True)}
-        return [list(islice(left[key], len(wanted))) for key, wanted in commands]
+        if len(keys) == 1:
+            return [client.hmget(keys[0], fields)]
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(key, fields)
+            replies: list[list[bytes | None]] = pipe.execute()
+            return replies
+
+    def _part(self, view: Any, names: list[str]) -> _Part:
+        asked = (view.name, tuple(names))
+        if asked not in self._fields:
+            # Feast adds the timestamp to the list it is given.
+            self._fields[asked] = self._generate_hset_keys_for_features(view, list(names))
+        return _Part(view, *self._fields[asked])
+
+    def _build_feature_types(self, grouped_refs: list[tuple[Any, list[str]]]) -> dict[str, Any]:
+        asked = tuple((view.name, tuple(names)) for view, names in grouped_refs)
+        if asked not in self._types:
+            self._types[asked] = super()._build_feature_types(grouped_refs)
+        return self._types[asked]
+
+
+def _split(
+    parts: list[_Part], replies: list[list[bytes | None]]
+) -> Iterator[tuple[_Part, list[list[bytes | None]]]]:
+    """Each part with its share of every entity's reply."""
+    start = 0
+    for part in parts:
+        stop = start + len(part.fields)
+        yield part, [reply[start:stop] for reply in replies]
+        start = stop
 
 
 def _url(config: RedisUrlOnlineStoreConfig) -> str:

@@ -148,13 +148,15 @@ class _Rows(NamedTuple):
 
     first_line: int
     lines: npt.NDArray[np.int64] | None
-    count: int
+    n_rows: int
 
 
 def _lines(rows: Sequence[_Rows]) -> npt.NDArray[np.int64] | None:
     if all(part.lines is None for part in rows):
         return None
-    return np.concatenate([np.arange(first, first + count) if lines is None else lines for first, lines, count in rows])
+    return np.concatenate(
+        [np.arange(first, first + n_rows) if lines is None else lines for first, lines, n_rows in rows]
+    )
 
 
 def _joined(problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -106,7 +106,7 @@ def _fetch(client: Client, blob: Blob, path: Path, sha256: str, watch: Watch) ->
         _append(client, blob, slot, watch)
         with disk_errors(path):
             slot.finish(origin, sha256=sha256, md5=_hexadecimal(blob.md5_hash))
-    return f"downloaded, {origin.size / 1e6:,.1f} MB"
+    return f"downloaded, {slot.path.stat().st_size / 1e6:,.1f} MB"
 
 
 def _append(client: Client, blob: Blob, slot: CacheSlot, watch: Watch) -> None:

@@ -16,6 +16,7 @@ from core.errors import ConfigError, DataError
 from loaders import blocks, json_files, parquet_files
 from loaders.base import SplitRule
 from loaders.columns import ColumnMap, parse_columns
+from loaders.local import LocalDataLoader
 from loaders.prepared import PreparedDataLoader, write_prepared
 from loaders.tabular import IMPLICIT_RATING, TableDataLoader, inspect_tables
 from tests.small_releases import movielens_ratings, write_release, zip_folder
@@ -459,6 +460,15 @@ def test_files_read_in_parts_are_as_files_read_whole(
     with (tmp_path / "aside.csv").open(newline="") as file:
         texts = [row["text"] for row in csv.DictReader(file)]
     assert [str(frame["timestamp"][row]) in text for row, text in zip([9, 14], texts, strict=True)] == [True, True]
+
+
+@pytest.mark.real_data
+def test_ml_latest_small_as_a_table_is_what_it_is_as_a_release(movielens: Path) -> None:
+    table, release = TableDataLoader(movielens), LocalDataLoader(movielens)
+
+    assert table.provenance().sha256 == release.provenance().sha256
+    for name in ("items", "genres", "tags"):
+        pd.testing.assert_frame_equal(getattr(table.load(), name), getattr(release.load(), name))
 
 
 def test_the_real_layout_and_the_table_have_one_hash(tmp_path: Path) -> None:
