@@ -10,7 +10,8 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
-BENCHMARKS := parse_ratings ranking_metrics ease_fit event_log serving_paths choose_with_features rollout_bars
+BENCHMARKS := parse_ratings parse_memory ranking_metrics ease_fit features feature_reads ranker_latency event_log \
+              serving_paths choose_with_features rollout_bars
 
 .PHONY: help demo up down test test-long lint bench lock clean
 
@@ -21,7 +22,7 @@ demo: $(VENV)/.installed ## Data to a promoted recommender, start to finish (DAT
 	@$(BIN)/screentest demo $(if $(DATA),--data '$(DATA)') $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant $(PLANT)) \
 	  $(if $(MODELS),--models $(MODELS)) $(if $(JSON),--json '$(JSON)')
 
-up: $(VENV)/.installed ## Leave the stack of the last demo running: MLflow, policy server, model servers
+up: $(VENV)/.installed ## Open the review page; leave the last demo's stack running: MLflow, policy and model servers
 	@$(BIN)/screentest up --detach
 
 down: $(VENV)/.installed ## Stop it

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -27,24 +27,34 @@ class Seen(NamedTuple):
     Attributes:
         statuses: How many were answered with each HTTP status; ``FAILED`` counts those without an answer.
         seconds: From the first request to the last answer.
-        p50_ms: Median time from sending to the whole answer, of requests answered with 200; NaN without any.
-        p95_ms: 95th percentile of it.
-        p99_ms: 99th percentile.
-        late_p99_ms: How late requests left, 99th percentile: where it is more than a few ms, this machine is too busy
-            to tell a slow server from a slow client.
+        answered_ms: From sending to the whole answer, of each request answered with 200.
+        late_ms: How late each request left: where it is more than a few ms, this machine is too busy to tell a slow
+            server from a slow client.
     """
 
     statuses: Counter[int]
     seconds: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    late_p99_ms: float
+    answered_ms: list[float]
+    late_ms: list[float]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Several loads as one."""
+        return cls(
+            sum((part.statuses for part in parts), Counter()),
+            sum(part.seconds for part in parts),
+            [one for part in parts for one in part.answered_ms],
+            [one for part in parts for one in part.late_ms],
+        )
 
     @property
     def errors(self) -> int:
         """Requests not answered with 200."""
         return self.statuses.total() - self.statuses[200]
+
+    def answered_within(self, percent: float) -> float:
+        """Percentile of ``answered_ms``; NaN without any."""
+        return float(np.percentile(self.answered_ms, percent)) if self.answered_ms else float("nan")
 
 
 async def drive(send: Callable[[int], Awaitable[int]], *, rate: float, seconds: float) -> Seen:
@@ -57,7 +67,8 @@ async def drive(send: Callable[[int], Awaitable[int]], *, rate: float, seconds: 
     """
     count, open_now = int(rate * seconds), 0
     statuses: Counter[int] = Counter()
-    answered_ms, late_ms = [], []
+    answered_ms: list[float] = []
+    late_ms: list[float] = []
 
     async def one(number: int) -> None:
         nonlocal open_now
@@ -84,6 +95,4 @@ async def drive(send: Callable[[int], Awaitable[int]], *, rate: float, seconds: 
                 under_way.create_task(one(number))
             else:
                 statuses[FAILED] += 1
-    seconds = time.perf_counter() - start
-    percentiles = np.percentile(answered_ms, [50, 95, 99]).tolist() if answered_ms else [float("nan")] * 3
-    return Seen(statuses, seconds, *percentiles, float(np.percentile(late_ms, 99)))
+    return Seen(statuses, time.perf_counter() - start, answered_ms, late_ms)

@@ -142,7 +142,7 @@ def _context(
         run_folder=str(run.path),
         hints=(
             ("report", str(run.report)),
-            ("open the rest", "make up (MLflow, model servers, policy server); make down stops it"),
+            ("open the rest", "make up (review page, MLflow, model servers, policy server); make down stops it"),
         ),
         provenance={"code version": str(code_version()), **provenance, "visitors": str(request.n_visitors)},
     )

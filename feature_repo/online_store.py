@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 
     Attributes:
         view: Feast's.
-        names: Of its features, and of its timestamp.
+        names: Of its features, and last of its timestamp.
         fields: The same as fields of a hash.
     """
 
@@ -84,7 +84,8 @@ class RedisUrlOnlineStore(_redis.RedisOnlineStore):
             for part, values in _split(parts, replies):
                 rows = self._convert_redis_values_to_protobuf(values, part.view.name, part.names)
                 _utils._populate_response_from_feature_data(
-                    part.names,
+                    # The last is the timestamp, which is no feature: Feast's own adds it and takes it out again.
+                    part.names[:-1],
                     rows,
                     places,
                     online_features_response,
@@ -118,9 +119,7 @@ class RedisUrlOnlineStore(_redis.RedisOnlineStore):
         return self._types[asked]
 
 
-def _split(
-    parts: list[_Part], replies: list[list[bytes | None]]
-) -> Iterator[tuple[_Part, list[list[bytes | None]]]]:
+def _split(parts: list[_Part], replies: list[list[bytes | None]]) -> Iterator[tuple[_Part, list[list[bytes | None]]]]:
     """Each part with its share of every entity's reply."""
     start = 0
     for part in parts:

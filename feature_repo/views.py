@@ -41,18 +41,14 @@ USER_VIEWS = (
         (
             *("rating_count", "rating_mean", "rating_std", "liked_share", "recency_days", "tenure_days", "active_days"),
             *("ratings_per_active_day", "rfm_recency", "rfm_frequency", "rfm_value"),
+            *("session_count", "session_ratings_mean", "session_minutes_mean"),
         ),
-        "how much, how lately and how kindly a user rates",
+        "how much, how lately and how kindly a user rates, and in which sittings",
     ),
     View(
         "user_taste",
         ("genre_diversity", "item_popularity_mean", "item_year_mean", "genre_share", "genre_lift"),
         "what a user rates: genres, popularity, age",
-    ),
-    View(
-        "user_sessions",
-        ("session_count", "session_ratings_mean", "session_minutes_mean"),
-        "how a user's ratings fall into sittings",
     ),
     View("user_demographics", ("age", "is_female", "occupation"), "who a user is, where the data tells"),
 )

@@ -42,6 +42,8 @@ class LeanServer(RESTServer):
             http_port=0,
             grace_period=_GRACE_S,
         )
+        # Nobody asks for the caller's address.
+        self.config.proxy_headers = False
 
     def create_application(self) -> None:
         """Set up KServe's application, called once by ``run``."""

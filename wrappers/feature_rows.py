@@ -100,7 +100,7 @@ class UserRows(NamedTuple):
         own = (user_index != UNKNOWN) & np.array([one is RowSource.TRAINING for one in brought], np.bool_)
         rows[own] = stored.rows[user_index[own]]
         partial = given & (np.isnan(rows) & stored.never_missing).any(axis=1)
-        code = np.select([own, partial, given], [0, 1, 2], 3)
+        code = np.where(own, 0, np.where(partial, 1, np.where(given, 2, 3)))
         sources = (RowSource.TRAINING, RowSource.PARTIAL, RowSource.GIVEN, RowSource.DEFAULT)
         return cls(filled(rows, stored.defaults), [sources[one] for one in code.tolist()], given)
 
