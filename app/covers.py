@@ -28,6 +28,8 @@ _SMALL = 12
 _LIGHT = 0.88
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
 _ARTICLE = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Los|Las|Das|Der|Die)$")
+#: What XML 1.0 cannot hold, escaped or not: one such character, and a browser draws nothing.
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR',sans-serif"
 
 
@@ -53,11 +55,12 @@ def cover_svg(title: str, year: int | None, genres: Sequence[str]) -> str:
     """A cover as one SVG element of 160 x 240 pixels.
 
     Args:
-        title: As the catalogue has it; its year and a trailing article are taken off. What is too long is cut with
-            an ellipsis.
+        title: As the catalogue has it; its year and a trailing article are taken off, as are control characters. What
+            is too long is cut with an ellipsis.
         year: None where unknown.
         genres: In any order; may be empty.
     """
+    title, genres = _drawable(title), [_drawable(genre) for genre in genres]
     look, second = look_of(genres)
     fate = zlib.crc32(title.encode())
     whim, side = fate % 1000 / 999, 'transform="matrix(-1 0 0 1 160 0)"' if fate & 1 else ""
@@ -83,6 +86,10 @@ def cover_svg(title: str, year: int | None, genres: Sequence[str]) -> str:
 def cover_uri(title: str, year: int | None, genres: Sequence[str]) -> str:
     """The cover as the address of an image."""
     return "data:image/svg+xml;base64," + base64.b64encode(cover_svg(title, year, genres).encode()).decode()
+
+
+def _drawable(text: str) -> str:
+    return _NOT_XML.sub("", text)
 
 
 def _facts(year: int | None, genres: Sequence[str]) -> str:

@@ -271,8 +271,9 @@ def overload(stack: Stack, seconds: float) -> list[str]:
     print(f"limit, closed loop {limit:6.0f} requests/s at {_LIMIT_CONNECTIONS} connections")
     print(
         f"twice that         {answered:6.0f} lists/s answered ({answered / limit:.2f} of the limit), p99 "
-        f"{seen.answered_within(99):.0f} ms; {refused} refused with 429/503, {other} otherwise; features: {by_features(stack.port)}"
+        f"{seen.answered_within(99):.0f} ms; {refused} refused with 429/503, {other} otherwise"
     )
+    print(f"features by then: {by_features(stack.port)}")
     time.sleep(1.0)
     after = asyncio.run(at_little_cost(stack.port, rate=limit / 4, seconds=seconds / 2))
     print(f"a second later     {after.errors} errors at a quarter of the limit, p50 {after.answered_within(50):.2f} ms")

@@ -118,6 +118,7 @@ class Audition:
             tracking_uri=self.tracking_uri,
             model_name=settings.mlflow_model_name,
             seconds=dict(seconds),
+            relevant_rating=settings.relevant_rating,
         )
 
     def _keep(self, board: StageBoard) -> None:

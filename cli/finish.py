@@ -29,6 +29,7 @@ from serving.rollout_history import log_rollout
 from tracking.client import Tracker, connect
 from tracking.provenance import code_version, run_params
 from tracking.runs import log_metrics, log_text
+from wrappers.base import EvaluationConfig
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Told:
         tracking_uri: MLflow's address.
         model_name: The registered model.
         seconds: Stage to duration.
+        relevant_rating: From which held-out rating on an item counted as liked; a plan of an older run does not tell.
     """
 
     data: str
@@ -50,6 +52,12 @@ class Told:
     tracking_uri: str
     model_name: str
     seconds: Mapping[str, float]
+    relevant_rating: float = 4.0
+
+    @property
+    def judged(self) -> EvaluationConfig:
+        """How the models were compared."""
+        return EvaluationConfig(k=self.k, relevant_rating=self.relevant_rating)
 
 
 def finish(run: RunFolder, told: Told, console: Console) -> dict[str, Any]:
@@ -136,7 +144,7 @@ def _context(
     return ReportContext(
         spec=request.spec,
         data=told.data,
-        leaderboard=offline_evidence.leaderboard(tracker, request, result, k=told.k, metric=told.metric),
+        leaderboard=offline_evidence.leaderboard(tracker, request, result, judged=told.judged, metric=told.metric),
         offline=offline,
         seconds=told.seconds,
         run_folder=str(run.path),

@@ -12,28 +12,28 @@ from serving.rollout_folder import RolloutRequest
 from tracking.client import Tracker
 from tracking.registry import ModelVersion, list_versions, resolve
 from tracking.runs import read_run
+from wrappers.base import EvaluationConfig
 from wrappers.offline import metric_name
-from wrappers.offline_pair import offline_pair
-from wrappers.rejudged import find_rejudged
+from wrappers.offline_pair import judged_on, offline_pair
 
 #: Offline metrics shown beside the verdict.
 _SHOWN = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage")
 
 
 def leaderboard(
-    tracker: Tracker, request: RolloutRequest, result: RolloutResult, *, k: int, metric: str
+    tracker: Tracker, request: RolloutRequest, result: RolloutResult, *, judged: EvaluationConfig, metric: str
 ) -> tuple[LeaderboardRow, ...]:
-    """Every version judged on the rollout's data at k, best first, whether it was in the rollout or not.
+    """Every version judged on the rollout's data in one way, best first, whether it was in the rollout or not.
 
     A model trained several times is there several times, told apart by its version; a champion from before with the
-    figures of the day that its challenger was chosen on. What was judged on other data, another split or another k
-    alone is left out.
+    figures of the day that its challenger was chosen on. What was judged last on other data or another split, with
+    lists of another length or by another rating that counts as liked, is left out.
 
     Args:
         tracker: MLflow.
         request: Names the data and the registered model.
         result: Names champion and challenger.
-        k: Length of the lists that were compared.
+        judged: Length of the lists that were compared, and the rating from which an item counts as liked.
         metric: What orders the rows: one of ``evaluation.ranking.METRICS``.
 
     Raises:
@@ -43,22 +43,25 @@ def leaderboard(
     data = data_of(request)
     rows = []
     for version in list_versions(tracker, request.model_name):
-        found = _figures(tracker, version, data)
-        metrics = {f"{name}@{k}": found[key] for name in _SHOWN if (key := metric_name(name, k)) in found}
+        found = _figures(tracker, version, data, judged)
+        metrics = {f"{name}@{judged.k}": found[key] for name in _SHOWN if (key := metric_name(name, judged.k)) in found}
         if len(metrics) == len(_SHOWN):
             rows.append(LeaderboardRow(f"{version.model} v{version.version}", metrics, roles.get(version.version, "")))
-    return tuple(sorted(rows, key=lambda row: -row.metrics[f"{metric}@{k}"]))
+    return tuple(sorted(rows, key=lambda row: -row.metrics[f"{metric}@{judged.k}"]))
 
 
-def _figures(tracker: Tracker, version: ModelVersion, data: Mapping[str, str]) -> dict[str, float]:
-    """A version's means on the data; empty where it was never judged on it."""
+def _figures(
+    tracker: Tracker, version: ModelVersion, data: Mapping[str, str], judged: EvaluationConfig
+) -> Mapping[str, float]:
+    """A version's means on the data, judged that way; empty where there are none."""
     if not version.run_id:
         return {}
     recorded = read_run(tracker, version.run_id)
     if all(recorded.params.get(name) == value for name, value in data.items()):
-        return recorded.metrics
-    rejudged = find_rejudged(tracker, version.run_id, data)
-    return {} if rejudged is None else rejudged.means
+        way = {f"evaluation.{name}": str(value) for name, value in judged.model_dump().items()}
+        return recorded.metrics if way.items() <= recorded.tags.items() else {}
+    found = judged_on(tracker, version, data).evaluation
+    return found.means if found is not None and found.config == judged else {}
 
 
 def evidence(tracker: Tracker, request: RolloutRequest) -> OfflineEvidence:

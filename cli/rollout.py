@@ -81,7 +81,15 @@ def _told(run: RunFolder, now: Mapping[str, float]) -> Told:
         request, settings = RolloutFolder(run.path).read_request(), load_settings()
         provenance = PreparedDataLoader(request.dataset).provenance()
         data = f"{provenance.source} ({provenance.layout})"
-        told = Told(data, settings.k, settings.gate_metric, request.tracking_uri, request.model_name, {})
+        told = Told(
+            data=data,
+            k=settings.k,
+            metric=settings.gate_metric,
+            tracking_uri=request.tracking_uri,
+            model_name=request.model_name,
+            seconds={},
+            relevant_rating=settings.relevant_rating,
+        )
     if run.result.exists():
         # Told again: it took what it took.
         return replace(told, seconds=json_format.loads(run.result.read_text(encoding="utf-8"))["seconds"])

@@ -13,7 +13,7 @@ TOLERANCE = 1e-6
 
 def disagreements(
     names: Sequence[str],
-    ids: Sequence[object],
+    ids: Sequence[object] | npt.NDArray[np.str_],
     expected: npt.NDArray[np.float32],
     found: npt.NDArray[np.float32],
     *,
@@ -38,7 +38,7 @@ def disagreements(
     with np.errstate(invalid="ignore"):
         apart = np.where(missing, np.inf, np.nan_to_num(np.abs(np.float64(expected) - found)))
     lines = []
-    for column in np.flatnonzero((apart > tolerance).any(axis=0)):
+    for column in np.flatnonzero((apart > tolerance).any(axis=0)).tolist():
         worst = int(apart[:, column].argmax())
         count = int((apart[:, column] > tolerance).sum())
         lines.append(

@@ -15,11 +15,11 @@ from core.errors import ConfigError
 from feature_repo.lazy_feast import feast
 from feature_repo.redis_client import TIMEOUT_S, connect, connect_async
 
-_redis = feast("infra.online_stores.redis")
-_utils = feast("utils")
+_redis: Any = feast("infra.online_stores.redis")
+_utils: Any = feast("utils")
 
 
-class RedisUrlOnlineStoreConfig(_redis.RedisOnlineStoreConfig):
+class RedisUrlOnlineStoreConfig(_redis.RedisOnlineStoreConfig):  # type: ignore[misc]
     """``online_store:`` of feature_store.yaml."""
 
     type: Literal["feature_repo.online_store.RedisUrlOnlineStore"] = "feature_repo.online_store.RedisUrlOnlineStore"
@@ -43,11 +43,13 @@ class _Part(NamedTuple):
     fields: list[str | bytes]
 
 
-class RedisUrlOnlineStore(_redis.RedisOnlineStore):
+class RedisUrlOnlineStore(_redis.RedisOnlineStore):  # type: ignore[misc]
     """Writes are Feast's but for the client; reads are Feast's with its work per view done once per entity."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._client: Any = None
+        self._client_async: Any = None
         self._fields: dict[tuple[str, tuple[str, ...]], tuple[list[str], list[str | bytes]]] = {}
         self._types: dict[tuple[tuple[str, tuple[str, ...]], ...], dict[str, Any]] = {}
 

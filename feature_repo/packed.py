@@ -7,7 +7,7 @@ Keys hold the features' version, so that rows of different data or meaning are n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +89,8 @@ def read_packed(client: redis.Redis, version: str, user_ids: Sequence[str], n_fe
     """
     rows = np.full((len(user_ids), n_features), np.nan, dtype=np.float32)
     if len(user_ids):
-        for row, blob in zip(rows, client.mget([user_key(version, user) for user in user_ids]), strict=True):
+        blobs: Any = client.mget([user_key(version, user) for user in user_ids])
+        for row, blob in zip(rows, blobs, strict=True):
             if blob is not None:
                 row[:] = decode(blob, n_features)
     return rows

@@ -121,7 +121,7 @@ def _table_faults(name: str, frame: pd.DataFrame) -> list[Fault]:
     if len(frame) == 0:
         missing = [column for column, rule in SCHEMAS[name].columns.items() if rule.required and column not in frame]
         return [Fault(name, f"lacks the column {column}") for column in missing]
-    if not isinstance(frame.index, pd.RangeIndex) or frame.index[0] != 0:
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
         # Faults are told by position.
         frame = frame.reset_index(drop=True)
     try:

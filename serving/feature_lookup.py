@@ -8,6 +8,7 @@ it fails too, nobody asks Redis for ``PAUSE_S``; then again one tries.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -49,7 +50,9 @@ class FeatureLookup:
         self, url: str, *, version: str, n_features: int, timeout_s: float, registry: CollectorRegistry
     ) -> None:
         self._url = url
-        self._client = connect_async(url, timeout_s=timeout_s) if url else None
+        # One connection, used in turns: a pool would spend half of the look-up's CPU on taking one and giving it back.
+        self._client = connect_async(url, timeout_s=timeout_s).client() if url else None
+        self._turn = asyncio.Lock()
         self._version = version
         self._n_features = n_features
         self._failing = False
@@ -107,8 +110,9 @@ class FeatureLookup:
                 address(self._url),
                 layout_key(self._version),
             )
-        # The connections belong to this event loop; the server's own opens others.
+        # The connection belongs to this event loop; the server's own opens another.
         await self._client.aclose()
+        await self._client.connection_pool.disconnect()
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
         """What Redis answers.
@@ -116,39 +120,32 @@ class FeatureLookup:
         Raises:
             FeatureStoreError: There is none, it failed, or it failed lately and is left in peace.
         """
-        if self._client is None or not self._may_ask():
-            raise FeatureStoreError("Redis is not asked")
-        tries_again = self._failing
-        try:
-            with refusals(self._url):
-                answer = await getattr(self._client, command)(*arguments)
-        except FeatureStoreError as error:
-            self._note_failure(error, tries_again)
-            raise
+        if self._client is None:
+            raise FeatureStoreError("there is no Redis")
+        async with self._turn:
+            # Those that waited behind a failure do not wait for their own.
+            if self._failing and time.monotonic() < self._closed_until:
+                raise FeatureStoreError("Redis is not asked, because it failed just now")
+            tries_again = self._failing
+            try:
+                with refusals(self._url):
+                    answer = await getattr(self._client, command)(*arguments)
+            except FeatureStoreError as error:
+                self._note_failure(error, tries_again)
+                raise
         if self._told:
             _log.warning("Redis at %s answers again", address(self._url))
         self._failing = self._told = False
         return answer
 
-    def _may_ask(self) -> bool:
-        if not self._failing:
-            return True
-        now = time.monotonic()
-        if now < self._closed_until:
-            return False
-        # This request tries again; nobody else does meanwhile.
-        self._closed_until = now + PAUSE_S
-        return True
-
     def _note_failure(self, error: FeatureStoreError, tried_again: bool) -> None:
-        if tried_again:
-            self._closed_until = time.monotonic() + PAUSE_S
-            if not self._told:
-                _log.warning("%s; default features are served meanwhile", error)
-            self._told = True
-        elif not self._failing:
-            self._closed_until = 0.0
         self._failing = True
+        if not tried_again:
+            return
+        self._closed_until = time.monotonic() + PAUSE_S
+        if not self._told:
+            _log.warning("%s; default features are served meanwhile", error)
+        self._told = True
 
     def _row(self, blob: bytes | None) -> npt.NDArray[np.float32] | None:
         if blob is None:

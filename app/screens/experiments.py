@@ -39,10 +39,9 @@ def _draw(policy: PolicyServer, language: Language) -> bool:
         return True
     name = known[0]["experiment"]
     if len(known) > 1:
-        verdicts = {found["experiment"]: found["verdict"][language] for found in known}
-        name = st.selectbox(
-            word(language, "experiment"), list(verdicts), format_func=lambda one: f"{one} — {verdicts[one]}"
-        )
+        # A key, and names alone: a label that changes while its experiment runs would undo the reader's choice.
+        names = [found["experiment"] for found in known]
+        name = st.selectbox(word(language, "experiment"), names, key="experiment")
     found = policy.experiment(name)
     _verdict(found, language)
     _interval(found, language)

@@ -99,6 +99,18 @@ def test_one_of_several_experiments(server: Server) -> None:
     assert "Rolled back: ease lost to popularity" in said(page)
 
 
+def test_the_experiment_chosen_stays_while_another_one_moves(server: Server) -> None:
+    told = promoted()
+    server.write("first", rolled_back())
+    server.write("second", replace(told, looks=told.looks[:9], decision="continue"))
+    page = opened()
+    page.selectbox[0].select("first").run()
+    server.finish("second", told, already=9)
+    assert "Rolled back: ease lost to popularity" in said(page.run())
+    page.session_state["lang"] = "ko"
+    assert "롤백" in said(page.run())
+
+
 def test_a_running_experiment_is_drawn_again_until_it_is_over(server: Server) -> None:
     told = promoted()
     server.write("demo", replace(told, looks=told.looks[:9], decision="continue"))

@@ -126,6 +126,14 @@ def test_rows_are_told_by_position_whatever_the_index() -> None:
     assert texts(data) == ["ratings: rating must hold above 0 and up to 5; row 2: 9.0"]
 
 
+def test_rows_taken_at_steps_are_told_by_position_too() -> None:
+    data = changed(sound(), "ratings", rating=first("rating", 9.0))
+
+    assert texts(replace(data, ratings=data.ratings.iloc[::2])) == [
+        "ratings: rating must hold above 0 and up to 5; row 1: 9.0"
+    ]
+
+
 @pytest.mark.parametrize("table", sorted(SCHEMAS))
 def test_a_missing_column_is_told_for_full_and_empty_tables(table: str) -> None:
     data = sound()

@@ -73,7 +73,7 @@ def test_an_address_of_something_else_is_refused() -> None:
         lookup_of("http://127.0.0.1:6379")
 
 
-def test_failures_of_requests_under_way_at_once_count_as_one(clock: SimpleNamespace) -> None:
+def test_requests_behind_a_failure_do_not_wait_for_their_own(clock: SimpleNamespace) -> None:
     async def use() -> list[int]:
         silent, asked = Silent(), []
         async with silent as url:
@@ -83,4 +83,4 @@ def test_failures_of_requests_under_way_at_once_count_as_one(clock: SimpleNamesp
                 asked.append(silent.connections)
         return asked
 
-    assert asyncio.run(use()) == [4, 5, 5]
+    assert asyncio.run(use()) == [2, 2, 2]
