@@ -301,6 +301,7 @@ async def lookup_ratio(stack: Stack) -> float:
             await raw.get(key)
         took["GET"].append(time.perf_counter() - start)
     await raw.aclose()
+    await lookup.close()
     return min(took["look-up"]) / min(took["GET"])
 
 

@@ -7,7 +7,7 @@ come from the environment only.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -175,13 +175,27 @@ def exported(values: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _restore(before)
+
+
+@contextmanager
+def kept(names: Iterable[str]) -> Iterator[None]:
+    """Take back whatever the block (an import of somebody else's, say) does to these names of the environment."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        _restore(before)
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """A copy of this process's environment for one child, with additions; this process's own is left alone."""
     return {**os.environ, **(extra or {})}
+
+
+def _restore(before: Mapping[str, str | None]) -> None:
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

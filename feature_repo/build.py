@@ -16,7 +16,7 @@ from core.progress import report
 from feature_repo.checks import Check, leakage_check, online_check, schema_check
 from feature_repo.offline import SnapshotTable, item_table, user_table
 from feature_repo.packed import write_packed
-from feature_repo.redis_client import BULK_TIMEOUT_S, check, connect, refusals
+from feature_repo.redis_client import BULK_TIMEOUT_S, check_writable, connect, refusals
 from feature_repo.report import features_html
 from feature_repo.snapshots import SnapshotSet, write_snapshots
 from feature_repo.store import Store
@@ -44,7 +44,8 @@ def build_features(
 ) -> Built:
     """Compute features, put them online and make sure that they are what they should be.
 
-    Rows of the same version that are online already, pushed ones included, give way.
+    Rows of the same version that are online already, pushed ones included, are overwritten one by one: two builds of it
+    at once write the same, and nobody finds a row missing. Those of users and items pushed since that the data lack stay.
 
     Args:
         interactions: What may be known: the ratings that models learn from.
@@ -61,7 +62,7 @@ def build_features(
     if not redis_url:
         raise ConfigError("REDIS_URL is not set; building features needs the Redis that will serve them")
     # Before minutes of work rather than after.
-    check(redis_url, timeout_s=BULK_TIMEOUT_S)
+    check_writable(redis_url, timeout_s=BULK_TIMEOUT_S)
     snapshots = write_snapshots(interactions, folder, every_days=every_days)
     users, items = user_table(snapshots), item_table(snapshots)
     progress = partial(report, "online")
@@ -89,9 +90,9 @@ def _put_online(
     snapshots: SnapshotSet, users: SnapshotTable, url: str, progress: Callable[[int, int, str], None]
 ) -> Store:
     store = Store(snapshots, url, timeout_s=BULK_TIMEOUT_S)
-    store.start_anew()
+    store.apply()
     progress(1, _STEPS, "declared to Feast")
-    store.materialise()
+    store.materialise(overwrite=True)
     progress(2, _STEPS, "in Redis")
     latest = users.latest(users.ids, np.int64(snapshots.as_of))
     with refusals(url), connect(url, timeout_s=BULK_TIMEOUT_S) as client:

@@ -8,10 +8,11 @@ prometheus_client is imported before, while it still counts in memory, and the n
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
 from functools import cache
 from types import ModuleType
+
+from core.settings import kept
 
 _MULTIPROCESS = ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR")
 
@@ -25,13 +26,7 @@ def feast(submodule: str = "") -> ModuleType:
     """
     import prometheus_client  # noqa: F401 - must come first, see above
 
-    before = {name: os.environ[name] for name in _MULTIPROCESS if name in os.environ}
-    try:
-        with warnings.catch_warnings():
-            # Deprecations inside Feast, on which nobody here can act.
-            warnings.simplefilter("ignore")
-            return importlib.import_module(f"feast.{submodule}" if submodule else "feast")
-    finally:
-        for name in _MULTIPROCESS:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+    with kept(_MULTIPROCESS), warnings.catch_warnings():
+        # Deprecations inside Feast, on which nobody here can act.
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"feast.{submodule}" if submodule else "feast")

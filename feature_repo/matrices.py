@@ -65,14 +65,34 @@ def after_all(interactions: Interactions) -> int:
 
 
 def features_version(interactions: Interactions, layout: FeatureLayout) -> str:
-    """What features computed from given ratings are filed under; the order of the rows does not count.
+    """What features computed from given data are filed under; the order of the rows does not count.
+
+    Counted are the ratings and what is known of items and users: years, genres, demographics. Tags are not, because a
+    model drops those that tell of ratings held out, and its features must be found all the same.
 
     Args:
-        interactions: The ratings; the same from a folder, a zip or a prepared data set give the same version.
+        interactions: The same from a folder, a zip or a prepared data set give the same version.
         layout: See :func:`feature_repo.rows.layout_of`.
     """
-    hashes = pd.util.hash_pandas_object(interactions.ratings[list(RATING_COLUMNS)], index=False).to_numpy(np.uint64)
-    return layout.version(hashlib.sha256(np.sort(hashes).astype("<u8").tobytes()).hexdigest())
+    items = interactions.items[["item_id", "year"]].astype({"year": "float64"})
+    users = interactions.users.reindex(columns=["user_id", "age", "gender", "occupation"])
+    users["age"] = pd.to_numeric(users["age"], errors="coerce").astype("float64")
+    known = (interactions.ratings[list(RATING_COLUMNS)], items, interactions.genres[["item_id", "genre"]], users)
+    digest = hashlib.sha256()
+    for table in known:
+        digest.update(len(table).to_bytes(8, "little"))
+        digest.update(_row_hashes(table).tobytes())
+    return layout.version(digest.hexdigest())
+
+
+def _row_hashes(table: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """One hash per row, ascending: of numbers as they are, of anything else as text."""
+    columns = {
+        name: table[name] if table[name].dtype.kind in "iuf" else table[name].astype("string").fillna("").astype(object)
+        for name in table
+    }
+    hashes = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy(np.uint64)
+    return np.sort(hashes).astype("<u8")
 
 
 def _matrix(rows: Rows, n: int) -> npt.NDArray[np.float32]:

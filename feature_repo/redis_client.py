@@ -5,6 +5,7 @@ redis-py waits without a limit and tries again three times by default; a request
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ TIMEOUT_S = 0.05
 BULK_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 0.2
 _SCHEMES = ("redis", "rediss", "unix")
+_EXPECTED = "redis://[:password@]host:port/db, rediss://… or unix:///path"
+#: Written, with a life of a second, to learn whether that is allowed.
+_PROBE = "screentest:features:probe"
+#: redis-py quotes the command that failed before what Redis said of it; ours are long and full of bytes.
+_QUOTED = re.compile(r"^Command # \d+ .* of pipeline caused error: ", re.DOTALL)
 
 
 def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.Redis:
@@ -40,7 +46,7 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.Redis:
     import redis
 
     with _readable(url):
-        return redis.Redis.from_url(url, retry=_no_retry(redis), **_timeouts(timeout_s))
+        return _complete(redis.Redis.from_url(url, retry=_no_retry(redis), **_timeouts(timeout_s)))
 
 
 def connect_async(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.asyncio.Redis:
@@ -50,9 +56,11 @@ def connect_async(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.asyncio.Re
     from feature_repo.redis_connection import TimerConnection
 
     with _readable(url):
-        return redis.asyncio.Redis.from_url(
+        # For rediss:// and unix:// redis-py takes the connections of its own, which speak that.
+        client = redis.asyncio.Redis.from_url(
             url, connection_class=TimerConnection, retry=_no_retry(redis.asyncio), **_timeouts(timeout_s)
         )
+        return _complete(client)
 
 
 def check(url: str, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -64,6 +72,17 @@ def check(url: str, *, timeout_s: float = TIMEOUT_S) -> None:
     """
     with connect(url, timeout_s=timeout_s) as client, refusals(url):
         client.ping()
+
+
+def check_writable(url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    """Return if a Redis answers at the address and takes what we write.
+
+    Raises:
+        FeatureStoreError: None does, or it is full, a replica, or does not allow our user to write; one line says which.
+        ConfigError: That is no address of a Redis.
+    """
+    with connect(url, timeout_s=timeout_s) as client, refusals(url):
+        client.set(_PROBE, "", ex=1)
 
 
 @contextmanager
@@ -105,24 +124,45 @@ def _line(url: str, error: redis.RedisError) -> str:
         return f"{where}: something answers there that is no Redis; mend REDIS_URL"
     if isinstance(error, redis.TimeoutError):
         return f"{where} did not answer in time; see whether it is overloaded, or mend REDIS_URL"
+    if "SSL:" in said:
+        return f"{where} cannot be reached over TLS ({said}); mend the certificates or REDIS_URL (?ssl_ca_certs=FILE)"
     if isinstance(error, redis.ConnectionError):
         return f"{where} cannot be reached; start it, mend REDIS_URL, or unset it for an embedded Redis"
-    return f"{where} refused a command: {said}"
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return f"{where} is full and writes nothing more; raise its maxmemory, or remove features that nobody reads"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return f"{where} is a replica and cannot be written; name its primary in REDIS_URL"
+    return f"{where} refused a command: {_QUOTED.sub('', said)}"
 
 
 @contextmanager
 def _readable(url: str) -> Iterator[None]:
+    import redis
+
     try:
-        if urlsplit(url).scheme not in _SCHEMES:
+        parts = urlsplit(url)
+        if parts.scheme not in _SCHEMES:
             raise ValueError("unknown scheme")
+        if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
+            raise ValueError("the database is no number")
         address(url)
         yield
-    except ValueError as error:
-        shown = url.rpartition("@")[2]
-        raise ConfigError(
-            f"REDIS_URL (…{shown}) is no address of a Redis; expected redis://[:password@]host:port/db, rediss://… or "
-            "unix:///path"
-        ) from error
+    # The latter two: of an option behind the question mark that redis-py does not know, or a value of it.
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise ConfigError(f"REDIS_URL{_shown(url)} is no address of a Redis; expected {_EXPECTED}") from error
+
+
+def _shown(url: str) -> str:
+    """What stands behind the password; nothing where it is unclear where a password ends."""
+    rest = url.rpartition("@")[2].partition("?")[0]
+    return f" (…{rest})" if "@" in url or ":" not in rest.partition("://")[2] else ""
+
+
+def _complete(client: Any) -> Any:
+    """The client, if its connections can be made; nothing is sent."""
+    pool = client.connection_pool
+    pool.connection_class(**pool.connection_kwargs)
+    return client
 
 
 def _timeouts(timeout_s: float) -> dict[str, Any]:

@@ -46,6 +46,8 @@ _Rows = npt.NDArray[np.float32]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Characters of what Feast says; its longest messages print whole registries.
 _LONGEST = 300
+#: Rows of a view that Feast holds as messages before it writes them; else all of them at once.
+_BATCH = 10_000
 
 
 class PairRows(NamedTuple):
@@ -100,6 +102,7 @@ class Store:
             },
             repo_path=self.snapshots.folder.resolve(),
             entity_key_serialization_version=3,
+            materialization={"online_write_batch_size": _BATCH},
         )
         return package.FeatureStore(config=config)
 
@@ -114,28 +117,19 @@ class Store:
         with self._plainly(), _silent():
             self.feast_store.apply(declare(self.snapshots.folder).objects())
 
-    def start_anew(self) -> None:
-        """As :meth:`apply`, with every row of the project taken offline first, those pushed since included.
-
-        Raises:
-            FeatureStoreError: Redis is down or refused, or Feast did.
-        """
-        self.apply()
-        with self._plainly(), _silent():
-            self.feast_store.teardown()
-        self.apply()
-
-    def materialise(self, until: int | None = None) -> None:
-        """Put every user's and item's latest row into Redis; a row that is there and fresher stays.
+    def materialise(self, until: int | None = None, *, overwrite: bool = False) -> None:
+        """Put every user's and item's latest row into Redis.
 
         Args:
             until: Rows after this are left out; seconds since 1970. None: the last snapshot.
+            overwrite: Over a fresher row, too, which otherwise stays. Nothing is taken offline before, so that whoever
+                reads meanwhile, another build of the same version included, finds rows at any time.
 
         Raises:
             FeatureStoreError: Redis is down or refused.
         """
         end = datetime.fromtimestamp(self.snapshots.as_of if until is None else until, UTC)
-        with self._plainly(), _silent():
+        with self._plainly(), _silent(), self._overwriting(overwrite):
             self.feast_store.materialize(_EPOCH, end)
 
     def user_rows(self, user_ids: Sequence[object]) -> _Rows:
@@ -267,6 +261,15 @@ class Store:
         complete[CREATED_TIMESTAMP] = fresh.get(CREATED_TIMESTAMP, fresh[EVENT_TIMESTAMP])
         with self._plainly(), _silent():
             self.feast_store.push(source, complete)
+
+    @contextmanager
+    def _overwriting(self, wanted: bool) -> Iterator[None]:
+        online = self.feast_store.config.online_store
+        online.skip_dedup = wanted
+        try:
+            yield
+        finally:
+            online.skip_dedup = False
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:

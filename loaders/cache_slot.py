@@ -66,8 +66,9 @@ class CacheSlot:
         with disk_errors(self.path):
             lock = self.path.with_name(f".{self.path.name}.lock").open("w")
         with lock:
-            # The lock goes with the process, however it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with disk_errors(self.path):
+                # The lock goes with the process, however it ends.
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def finished(self) -> Origin | None:
@@ -75,6 +76,10 @@ class CacheSlot:
         origin = _read(self._origin)
         whole = origin is not None and self.path.is_file() and self.path.stat().st_size == origin.size
         return origin if whole else None
+
+    def holds(self, sha256: str) -> bool:
+        """Whether the finished file, as it lies there now, has a hash."""
+        return self.path.is_file() and _digests(self.path)["sha256"] == sha256.lower()
 
     def begun(self) -> Origin | None:
         """What the part holds the beginning of; None if there is none."""

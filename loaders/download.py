@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -28,6 +28,7 @@ _BETWEEN_REPORTS_S = 0.5
 #: ``MD5 (ml-25m.zip) = 6b51…`` or ``6b51…  ml-25m.zip``.
 _MD5 = re.compile(r"(?:^|= ?)([0-9a-f]{32})(?:\s|$)", re.IGNORECASE | re.MULTILINE)
 _LONGEST_MD5_FILE = 4096
+_PLACE = re.compile(r"bytes (?P<start>\d+)-\d+/(?P<size>\d+|\*)", re.ASCII)
 
 
 class _Broken(Exception):
@@ -58,7 +59,7 @@ def download(url: str, path: Path, *, sha256: str = "", watch: Watch = report) -
     slot = CacheSlot(path)
     with slot.locked():
         known = slot.finished()
-        if known is not None and sha256 and known.sha256 == sha256.lower():
+        if sha256 and slot.holds(sha256):
             return "cached, its SHA-256 is the one expected"
         with requests.Session() as session:
             # What is stored is what is sent: no packing on the way.
@@ -83,13 +84,14 @@ class _Download:
         """Fetch it, in as many attempts as it takes."""
         if self._known is not None and not (self._known.version or self._known.modified):
             return "cached; the server does not tell whether it has changed"
-        fruitless = 0
+        fruitless, most = 0, self._slot.have()
         while True:
-            before = self._slot.have()
             try:
                 return self._attempt()
             except _Broken as broken:
-                fruitless = 0 if self._slot.have() > before else fruitless + 1
+                # More than ever, not than before this attempt: a part that is dropped again and again would never end.
+                fruitless = 0 if self._slot.have() > most else fruitless + 1
+                most = max(most, self._slot.have())
                 if self._known is not None:
                     return f"cached, because {broken}"
                 if fruitless >= _ATTEMPTS:
@@ -104,7 +106,7 @@ class _Download:
         if begun is not None and begun.size == self._slot.have():
             # The process before this one ended between the last byte and the file's own name.
             return self._finished(begun)
-        with _network_errors(), self._get(self._headers(begun)) as answer:
+        with _network_errors(self._url), self._get(self._headers(begun)) as answer:
             if self._known is not None and answer.status_code == requests.codes.not_modified:
                 return "cached, unchanged on the server"
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
@@ -148,13 +150,12 @@ class _Download:
         """What the answer holds, the part being ready for it: as it is for a continuation, else empty."""
         have = self._slot.have()
         if answer.status_code == requests.codes.partial_content and begun is not None:
-            same = answer.headers.get("ETag", begun.version) == begun.version
-            if same and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if _continues(answer.headers, begun, have):
                 return begun
             self._slot.drop()
             raise _Broken("the server sends another part of the file than it was asked for")
         length = answer.headers.get("Content-Length", "")
-        packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+        packed = _is_packed(answer.headers)
         origin = Origin(
             shown(self._url),
             # Packed on the way although asked not to: neither length nor version is that of the file.
@@ -203,20 +204,39 @@ class _Download:
         try:
             timeout = (_CONNECT_TIMEOUT_S, _CONNECT_TIMEOUT_S)
             with self._session.get(f"{address}.md5{query}{rest}", stream=True, timeout=timeout) as answer:
-                text = answer.raw.read(_LONGEST_MD5_FILE, decode_content=True) if answer.ok else b""
+                text = next(answer.iter_content(_LONGEST_MD5_FILE), b"") if answer.ok else b""
         except (RequestException, OSError):
             return ""
         found = _MD5.search(text.decode(errors="replace"))
         return found[1] if found else ""
 
 
+def _is_packed(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Encoding", "identity") != "identity"
+
+
+def _continues(headers: Mapping[str, str], begun: Origin, have: int) -> bool:
+    """Whether a part of a file goes on where ours ends, in the same version."""
+    same = headers.get("ETag", begun.version) == begun.version
+    same &= headers.get("Last-Modified", begun.modified) == begun.modified
+    place = _PLACE.fullmatch(headers.get("Content-Range", ""))
+    if not same or _is_packed(headers) or place is None or int(place["start"]) != have:
+        return False
+    return begun.size is None or place["size"] in ("*", str(begun.size))
+
+
 @contextmanager
-def _network_errors() -> Iterator[None]:
+def _network_errors(url: str) -> Iterator[None]:
     """Raise what requests raises as one of ours: what may pass as _Broken, what is wrong in itself as DownloadError."""
     try:
         yield
-    except (InvalidURL, InvalidSchema, MissingSchema, TooManyRedirects) as error:
-        raise DownloadError(" ".join(str(error).split())) from error
+    except TooManyRedirects as error:
+        raise DownloadError(f"{shown(url)}: redirects without end; give the address it should lead to") from error
+    except (InvalidURL, InvalidSchema, MissingSchema) as error:
+        # What requests says of it may hold a password.
+        raise DownloadError(
+            f"{shown(url)}: is no address that can be fetched, or leads to one; expected http://HOST/PATH or https://…"
+        ) from error
     except RequestException as error:
         cause: BaseException = error
         while cause.__context__ is not None:

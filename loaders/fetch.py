@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from core.errors import ConfigError
 from core.progress import report
-from loaders.cache_slot import Watch, file_name, slot_folder
+from loaders.cache_slot import Watch, file_name, shown, slot_folder
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _FETCHED = ("http://", "https://", "gs://")
@@ -52,6 +53,10 @@ def fetch(address: str, cache_dir: Path, *, sha256: str = "", watch: Watch = rep
     """
     found = _SCHEME.match(address)
     scheme = found[1].lower() if found else ""
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise ConfigError(f"an address of {scheme} cannot be read ({error}); expected {scheme}://HOST/PATH") from error
     folder = slot_folder(cache_dir.expanduser(), address)
     if scheme in ("http", "https"):
         from loaders.download import download
@@ -63,8 +68,8 @@ def fetch(address: str, cache_dir: Path, *, sha256: str = "", watch: Watch = rep
 
         return Fetched(*fetch_gcs(address, folder, sha256=sha256, watch=watch))
     raise ConfigError(
-        f"{address}: an address of this kind cannot be read; expected http://…, https://…, gs://bucket/object, or a "
-        "file, folder or zip on this machine"
+        f"{shown(address)}: an address of this kind cannot be read; expected http://…, https://…, gs://bucket/object, "
+        "or a file, folder or zip on this machine"
     )
 
 

@@ -81,15 +81,29 @@ def _fetch_folder(client: Client, blobs: list[Blob], prefix: PurePosixPath, fold
 
 def _blobs(client: Client, bucket: str, name: str) -> list[Blob]:
     """The object of that name; if there is none, those in the folder of that name and one below."""
-    handle = client.bucket(bucket)
+    try:
+        handle = client.bucket(bucket)
+    except ValueError as error:
+        raise ConfigError(
+            f"gs://{bucket} names no bucket ({str(error).rstrip('.')}); expected gs://bucket/object or gs://bucket/folder"
+        ) from error
     asking = {"timeout": _TIMEOUT_S, "retry": _retry()}
     blob = None if not name or name.endswith("/") else handle.get_blob(name, **asking)
     if blob is not None:
         return [blob]
     prefix = f"{name.rstrip('/')}/" if name else ""
     listed = client.list_blobs(handle, prefix=prefix, max_results=10 * _MOST_OBJECTS, **asking)
-    # An object whose name ends with a slash is how consoles mark an empty folder.
-    return [blob for blob in listed if blob.name.removeprefix(prefix).count("/") <= 1 and not blob.name.endswith("/")]
+    return [blob for blob in listed if _is_of_folder(blob.name.removeprefix(prefix))]
+
+
+def _is_of_folder(name: str) -> bool:
+    """Whether an object of that name in a folder is a file of it or of a folder below; any text may be a name.
+
+    A name that ends with a slash is how consoles mark an empty folder; one with ``..`` would be kept elsewhere, and one
+    that begins with a dot is no data, or one of the cache's own.
+    """
+    parts = name.split("/")
+    return len(parts) <= 2 and not any(not part or part.startswith(".") for part in parts)
 
 
 def _fetch(client: Client, blob: Blob, path: Path, sha256: str, watch: Watch) -> str:
@@ -98,7 +112,7 @@ def _fetch(client: Client, blob: Blob, path: Path, sha256: str, watch: Watch) ->
     origin = Origin(address, version=str(blob.generation), modified=blob.md5_hash or "", size=blob.size)
     with slot.locked():
         known = slot.finished()
-        if known is not None and known.version == origin.version and sha256.lower() in ("", known.sha256):
+        if known is not None and known.version == origin.version and (not sha256 or slot.holds(sha256)):
             return "cached, of the same generation"
         if slot.begun() != origin:
             with disk_errors(path):

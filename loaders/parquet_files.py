@@ -70,7 +70,8 @@ class ParquetFile(TableFile):
         return texts
 
     def _kind(self, column: str) -> pa.DataType:
-        kind = self._schema.field(column).type
+        # By place: a name may occur twice, which is for the reader of the columns to refuse.
+        kind = self._schema.field(self.columns.index(column)).type
         return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     @contextmanager

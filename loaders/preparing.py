@@ -12,6 +12,7 @@ from loaders.base import OpenableLoader
 from loaders.describe import all_train, describe, description_html
 from loaders.prepared import write_prepared
 from loaders.quarantine import write_quarantine
+from loaders.schemas import conforming
 from loaders.set_aside import Quarantining
 from loaders.validation import Validation, unreadable, validate
 from loaders.validation_page import validation_html
@@ -57,7 +58,8 @@ def prepare(
     if quarantine and isinstance(loader, Quarantining):
         loader.quarantine = outputs.set_aside
     try:
-        interactions = loader.load()
+        # Of any loader: those of other packages need not have looked themselves.
+        interactions = conforming(loader.load(), loader.provenance().source)
     except DataError as error:
         problems = loader.problems if isinstance(loader, Quarantining) else ()
         _write(outputs.validation, validation_html(unreadable(error, source=error.file or "", problems=problems)))

@@ -44,7 +44,7 @@ def typed_table(
         columns[column.name] = values
         good &= fits
         if not fits.all():
-            kind, expected = MISFITS[column.type]
+            kind, expected = _MISFITS[column.type]
             shown = [repr(value) for value in array.filter(pa.array(~fits)).to_pylist()]
             problems.append(Problem(kind, file, f"{column.header} is {{}}", expected, lines[~fits], shown))
     if good.all():
@@ -91,13 +91,22 @@ def _floats(array: pa.Array, column: Column) -> _ValuesAndFits:
 
 def _texts(array: pa.Array, column: Column) -> _ValuesAndFits:
     fits = np.ones(len(array), dtype=bool)
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        array = pc.binary_join(array.cast(pa.list_(pa.string())), "|")
     try:
+        if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+            array = _joined(array)
         texts = pc.fill_null(array.cast(pa.string()), "")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return np.full(len(array), "", dtype=object), ~fits
     return texts.to_pandas().to_numpy(), fits
+
+
+def _joined(lists: pa.Array) -> pa.Array:
+    """The texts of each list with ``|`` between them; what is missing among them is left out."""
+    texts = lists.cast(pa.list_(pa.string()))
+    if texts.flatten().null_count:
+        rows = [row and [text for text in row if text is not None] for row in texts.to_pylist()]
+        texts = pa.array(rows, texts.type)
+    return pc.binary_join(texts, "|")
 
 
 def _numbers(array: pa.Array, given: pa.Array, dtype: Any) -> _ValuesAndFits:
@@ -109,4 +118,6 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+#: Bytes that are no UTF-8 are no text either.
+_MISFITS = {**MISFITS, "string": ("not_text", "text, or a list of texts")}
 _VALUES = {"int64": _integers, "float32": _floats, "string": _texts}

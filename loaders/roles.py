@@ -77,10 +77,15 @@ def find_columns(role: Role, file: TableFile, columns: ColumnMap, text_ids: froz
     for name in role.needed + role.optional:
         header = columns.find(name, present)
         if header is not None:
-            read.append(Column(header, name, _type(name, header, file, text_ids)))
+            read.append(Column(header, name, _type(name, text_ids)))
         elif name in role.needed or (role is RATINGS and name in columns.columns):
             missing.append(name)
     time = columns.find_time(present) if role.timed else None
+    headers = [column.header for column in read] + ([] if time is None else [time[1]])
+    twice = [header for header in headers if present.count(header) > 1]
+    if twice:
+        what = f"has more than one column {' and '.join(twice)}"
+        return Problem("wrong_columns", file.file, what, "each column that is read once", np.array([1]), fatal=True)
     if missing or (role.timed and time is None):
         return _missing(role, file, columns)
     if time is None:
@@ -96,16 +101,14 @@ def find_columns(role: Role, file: TableFile, columns: ColumnMap, text_ids: froz
 def spec_of(role: Role, text_ids: frozenset[str]) -> TableSpec:
     """The columns of a role that no file was found to have."""
     names = (*role.needed, "timestamp") if role.timed else role.needed
-    return _spec([Column(name, name, "string" if name in text_ids else _TYPES.get(name, "string")) for name in names])
+    return _spec([Column(name, name, _type(name, text_ids)) for name in names])
 
 
 def _spec(read: Sequence[Column]) -> TableSpec:
     return TableSpec("", tuple(read), item_word="item")
 
 
-def _type(name: str, header: str, file: TableFile, text_ids: frozenset[str]) -> ColumnType:
-    if name == "age" and file.holds_integers(header):
-        return "int64"
+def _type(name: str, text_ids: frozenset[str]) -> ColumnType:
     return "string" if name in text_ids else _TYPES.get(name, "string")
 
 

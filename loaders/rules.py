@@ -17,6 +17,7 @@ from loaders.repeats import PART, repeats
 #: The largest unsigned 32-bit number, in the year 2106; milliseconds since 1970 have been larger since 1970.
 LATEST_TIMESTAMP = 2**32 - 1
 HIGHEST_RATING = 5
+OLDEST = 150
 
 _POSITIVE_RATING = pa.Check.in_range(
     0,
@@ -29,8 +30,9 @@ _POSITIVE_RATING = pa.Check.in_range(
 _SECONDS = pa.Check.in_range(
     0, LATEST_TIMESTAMP, name="bad_timestamp", error="seconds since 1970 (UTC), neither negative nor milliseconds"
 )
+_AGE = pa.Check.in_range(0, OLDEST, name="bad_age", error=f"years or an age group, 0 to {OLDEST}")
 _FLAG = pa.Check.isin([0, 1], name="bad_flag", error="0 or 1")
-_CHECKS = {"rating": _POSITIVE_RATING, "timestamp": _SECONDS}
+_CHECKS = {"rating": _POSITIVE_RATING, "timestamp": _SECONDS, "age": _AGE}
 
 
 def check_values(table: Table, spec: TableSpec) -> Table:

@@ -14,11 +14,12 @@ from loaders.delimited import ARROW_TYPES, DelimitedText, OddRow, Table, no_rows
 from loaders.layouts import Column, TableSpec
 from loaders.problems import Problem
 
-#: Text that becomes the type without loss; 18 digits always fit 64 bits.
+#: Text that becomes the type without loss, if it is no whole number beyond 64 bits.
 _PATTERNS = {
-    "int64": r"^\s*-?[0-9]{1,18}\s*$",
+    "int64": r"^\s*-?[0-9]{1,19}\s*$",
     "float32": r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$",
 }
+_LARGEST_INT64 = str(2**63 - 1)
 MISFITS = {
     "int64": ("not_an_integer", "an integer"),
     "float32": ("not_a_number", "a number"),
@@ -65,9 +66,17 @@ def typed_cells(cells: pa.Array, column: Column) -> tuple[npt.NDArray[Any], npt.
     if column.type == "string":
         return cells.to_numpy(zero_copy_only=False), np.ones(len(cells), dtype=bool)
     fits = pc.match_substring_regex(cells, _PATTERNS[column.type])
+    if column.type == "int64":
+        fits = pc.and_(fits, _fit_64_bits(cells))
     digits = pc.ascii_ltrim(pc.utf8_trim_whitespace(pc.if_else(fits, cells, "0")), "+")
     values = digits.cast(ARROW_TYPES[column.type]).to_numpy(zero_copy_only=False)
     return values, fits.to_numpy(zero_copy_only=False)
+
+
+def _fit_64_bits(cells: pa.Array) -> pa.Array:
+    """Whether whole numbers of up to 19 digits do: digits of one length are in the order of their numbers."""
+    digits = pc.ascii_ltrim(pc.utf8_trim_whitespace(cells), "-")
+    return pc.or_(pc.less(pc.utf8_length(digits), len(_LARGEST_INT64)), pc.less_equal(digits, _LARGEST_INT64))
 
 
 def _utf8(cells: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

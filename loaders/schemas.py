@@ -15,7 +15,7 @@ import pandera.pandas as pa
 
 from core.errors import DataError
 from core.interactions import Interactions
-from loaders.rules import HIGHEST_RATING, LATEST_TIMESTAMP
+from loaders.rules import HIGHEST_RATING, LATEST_TIMESTAMP, OLDEST
 
 #: Rows of one fault that are told.
 SHOWN = 3
@@ -34,7 +34,7 @@ _TEXT = pa.Check(_texts, name="text", error="text throughout")
 _STARS = pa.Check.in_range(0, HIGHEST_RATING, include_min=False, error=f"above 0 and up to {HIGHEST_RATING}")
 _SECONDS = pa.Check.in_range(0, LATEST_TIMESTAMP, error="seconds since 1970 (UTC)")
 _YEAR = pa.Check.in_range(1000, 2999, error="a year of four digits")
-_AGE = pa.Check.in_range(0, 150, error="years or an age group")
+_AGE = pa.Check.in_range(0, OLDEST, error=f"years or an age group, 0 to {OLDEST}")
 
 SCHEMAS = {
     "ratings": pa.DataFrameSchema(
@@ -62,7 +62,7 @@ SCHEMAS = {
         }
     ),
     "users": pa.DataFrameSchema(
-        {"user_id": pa.Column(checks=_ID, unique=True), "age": pa.Column(checks=_AGE, required=False)}
+        {"user_id": pa.Column(checks=_ID, unique=True), "age": pa.Column(checks=_AGE, nullable=True, required=False)}
     ),
 }
 

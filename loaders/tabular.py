@@ -130,10 +130,15 @@ def open_table(path: Path) -> Members:
         DataError: The path does not exist or cannot be read.
     """
     try:
-        is_one_file = path.is_file() and path.stat().st_size > 0 and path.open("rb").read(len(_ZIP)) != _ZIP
+        is_one_file = path.is_file() and path.stat().st_size > 0 and not _is_zip(path)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); expected a readable file", file=str(path)) from error
     return FileMembers(path) if is_one_file else open_members(path)
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP)) == _ZIP
 
 
 class _Reader:
@@ -172,7 +177,10 @@ class _Reader:
 
     def users(self) -> Table | None:
         file = self._file(USERS)
-        return None if file is None else check_users(*self._read(USERS, file))
+        if file is None:
+            return None
+        table, spec = self._read(USERS, file)
+        return check_users(_with_ages(table), spec)
 
     def _file(self, role: Role) -> TableFile | None:
         """The file of a role; a file that lies alone holds ratings, whatever it is called."""
@@ -248,6 +256,24 @@ def _checked_years(table: Table) -> Table:
     values = [repr(text) for text in table.frame["year"].iloc[rows]]
     problem = Problem("bad_year", table.file, "year is {}", "four digits, or nothing", table.lines_of(rows), values)
     return table.without(rows, problem)
+
+
+def _with_ages(table: Table) -> Table:
+    """The users whose ``age``, if there is such a column, is a number or missing."""
+    if "age" not in table.frame or not len(table.frame):
+        return table
+    texts = table.frame["age"].str.strip()
+    ages = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    misfit = np.flatnonzero(~np.isfinite(ages) & texts.ne("").to_numpy())
+    whole = np.isfinite(ages).all() and (ages == np.floor(ages)).all()
+    table = table.with_column("age", ages.astype(np.int64) if whole else ages)
+    if not len(misfit):
+        return table
+    values = [repr(text) for text in texts.iloc[misfit]]
+    problem = Problem(
+        "bad_age", table.file, "age is {}", "a number of years, or nothing", table.lines_of(misfit), values
+    )
+    return table.without(misfit, problem)
 
 
 def _items(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Whether data are good enough to learn from: each check with its figure, its limit and its verdict.
 
-A bad line is the business of ``loaders/rules.py``, a wrong type that of ``loaders/schemas.py``; both refuse at once.
-Here the data as a whole are measured against the thresholds of the settings (``validation`` in config.yaml).
+A bad line is the business of ``loaders/rules.py``, which refuses at once. Here the tables are held to their schemas
+(``loaders/schemas.py``), and the data as a whole to the thresholds of the settings (``validation`` in config.yaml).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.interactions import Interactions
 from core.settings import ValidationThresholds
 from loaders.problems import Problem
 from loaders.repeats import repeats
-from loaders.schemas import SCHEMAS, SHOWN
+from loaders.schemas import SCHEMAS, SHOWN, faults
 from loaders.set_aside import SetAside
 
 Status = Literal["ok", "warn", "fail"]
@@ -112,7 +112,7 @@ def validate(
     set_aside: Sequence[SetAside] = (),
     problems: Sequence[Problem] = (),
 ) -> Validation:
-    """Measure data that conform to their schemas against the thresholds.
+    """Hold data to their schemas, and where they conform, to the thresholds.
 
     Args:
         interactions: The data, without the lines set aside; ratings may be empty.
@@ -122,9 +122,13 @@ def validate(
         set_aside: Lines by file, where the loader counted them.
         problems: What is wrong with the lines set aside.
     """
+    schemas = _schemas(interactions)
+    if schemas.status != "ok":
+        # What is of another type than expected cannot be counted either.
+        return Validation(source, layout, (schemas,), tuple(set_aside), tuple(problems))
     rated = interactions.ratings["item_id"].unique()
     checks = (
-        Check("columns, types and ranges", "ok", f"{', '.join(SCHEMAS)} are as they must be"),
+        schemas,
         _at_least("ratings", len(interactions), "min_ratings", thresholds.min_ratings),
         _at_least("users with a rating", interactions.ratings["user_id"].nunique(), "min_users", thresholds.min_users),
         _at_least("items with a rating", len(rated), "min_items", thresholds.min_items),
@@ -144,6 +148,13 @@ def unreadable(error: DataError, *, source: str, problems: Sequence[Problem] = (
         problems: Everything known to be wrong with them.
     """
     return Validation(source, "", (Check("can be read", "fail", str(error)),), problems=tuple(problems))
+
+
+def _schemas(interactions: Interactions) -> Check:
+    name, found = "columns, types and ranges", faults(interactions)
+    if not found:
+        return Check(name, "ok", f"{', '.join(SCHEMAS)} are as they must be")
+    return Check(name, "fail", str(found[0]), examples=tuple(str(fault) for fault in found[1 : SHOWN + 1]))
 
 
 def _at_least(what: str, count: int, setting: str, least: int) -> Check:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.errors import BadInput
+from events.aggregate import count_orphans
 from events.recent import recent_users
 from events.rollouts import RolloutRecord, list_rollouts, load_rollout
 from experiments.figures import LANGUAGES, Language
@@ -99,10 +100,12 @@ class ExperimentPages:
         return record
 
     def _list(self) -> list[dict[str, Any]]:
-        return [self._summary(record) for record in list_rollouts(self._engine)]
+        # Of the whole log, and the same for every experiment.
+        orphans = count_orphans(self._engine)
+        return [self._summary(record, orphans) for record in list_rollouts(self._engine)]
 
-    def _summary(self, record: RolloutRecord) -> dict[str, Any]:
-        status = status_of(self._engine, record).as_document()
+    def _summary(self, record: RolloutRecord, orphans: int) -> dict[str, Any]:
+        status = status_of(self._engine, record, orphans=orphans).as_document()
         result = self._result(record)
         champion, challenger = model_names(record)
         return {
@@ -118,7 +121,7 @@ class ExperimentPages:
     def _detail(self, record: RolloutRecord) -> dict[str, Any]:
         result, spec = self._result(record), parse_spec(record.spec)
         return {
-            **self._summary(record),
+            **self._summary(record, count_orphans(self._engine)),
             "spec": spec.model_dump(mode="json"),
             "plant": result.plant,
             "units": result.units,

@@ -111,8 +111,13 @@ class FeatureLookup:
                 layout_key(self._version),
             )
         # The connection belongs to this event loop; the server's own opens another.
-        await self._client.aclose()
-        await self._client.connection_pool.disconnect()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; the next look-up opens a new one."""
+        if self._client is not None:
+            await self._client.aclose()
+            await self._client.connection_pool.disconnect()
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
         """What Redis answers.

@@ -17,9 +17,11 @@ from core.errors import BadInput, ServerError
 from serving.http_errors import Json
 from serving.model_client import ModelClient
 from serving.policy_requests import parse_choose
-from serving.routing import Contestant, Routing
+from serving.routing import ActiveRoute, Contestant, Routing
 
 MAX_K = 100
+#: Looks under way at once: the model servers are there for those who are served.
+_AT_ONCE = 2
 _PARAMETERS = ("user_id", "k")
 
 
@@ -36,6 +38,7 @@ class Preview:
         self._routing = routing
         self._k = min(k, MAX_K)
         self._model_timeout_s = model_timeout_s
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     def routes(self) -> list[Route]:
         """What the policy server's application adds."""
@@ -55,17 +58,8 @@ class Preview:
         if asked.k > MAX_K:
             raise BadInput(f"k == {asked.k}, must be 1 … {MAX_K} in a preview")
         active = self._routing.active
-        # Connections of its own, made for this one look: the hot path's are not shared.
-        models = ModelClient(self._model_timeout_s)
-        try:
-            lists = await asyncio.gather(
-                *(
-                    _list(models, variant, server, asked.user_id, asked.k)
-                    for variant, server in active.contestants.items()
-                )
-            )
-        finally:
-            await models.close()
+        async with self._turn:
+            lists = await self._lists(active, asked.user_id, asked.k)
         return Json(
             {
                 "user_id": asked.user_id,
@@ -75,6 +69,16 @@ class Preview:
                 "variants": lists,
             }
         )
+
+    async def _lists(self, active: ActiveRoute, user_id: str, k: int) -> list[dict[str, Any]]:
+        """Every variant's list, over connections made for this one look: the hot path's are not shared."""
+        models = ModelClient(self._model_timeout_s)
+        try:
+            return await asyncio.gather(
+                *(_list(models, variant, server, user_id, k) for variant, server in active.contestants.items())
+            )
+        finally:
+            await models.close()
 
 
 async def _list(models: ModelClient, variant: str, server: Contestant, user_id: str, k: int) -> dict[str, Any]:

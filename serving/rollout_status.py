@@ -76,12 +76,13 @@ def rollout_status(run_dir: Path) -> RolloutStatus:
         engine.dispose()
 
 
-def status_of(engine: Engine, record: RolloutRecord) -> RolloutStatus:
+def status_of(engine: Engine, record: RolloutRecord, *, orphans: int | None = None) -> RolloutStatus:
     """Where a rollout stands.
 
     Args:
         engine: The event log.
         record: The rollout as persisted.
+        orphans: What ``count_orphans`` said of the log; None: it is counted, which reads every outcome there is.
 
     Raises:
         EventLogError: The database cannot be read.
@@ -100,5 +101,5 @@ def status_of(engine: Engine, record: RolloutRecord) -> RolloutStatus:
         sessions_planned=spec.total_sessions + spec.rollout.watch_sessions,
         looks=record.looks,
         last_look=looks[-1] if looks else None,
-        orphans=count_orphans(engine),
+        orphans=count_orphans(engine) if orphans is None else orphans,
     )

@@ -22,6 +22,8 @@ class Served:
         statuses: Statuses of the next answers, one for each.
         redirects: Path to another address.
         tells_length: Answers say how long they are.
+        shift: A part begins so many bytes after where it was asked to.
+        md5_breaks_after: Bytes after which the connection of the .md5's answer ends.
         requests: (method and path, headers) of each request so far.
     """
 
@@ -33,6 +35,8 @@ class Served:
     statuses: list[int] = field(default_factory=list)
     redirects: dict[str, str] = field(default_factory=dict)
     tells_length: bool = True
+    shift: int = 0
+    md5_breaks_after: int | None = None
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     address: str = ""
 
@@ -97,13 +101,17 @@ class _Answers(BaseHTTPRequestHandler):
         if start >= len(content):
             self._head(416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
             return
+        start += self.what.shift
         place = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._body(206, content[start:], {**told, "Content-Range": place})
 
     def _body(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         length = {"Content-Length": str(len(content))} if self.what.tells_length else {}
         self._head(status, {**headers, **length})
-        end = self.what.breaks_after.pop(0) if self.what.breaks_after and not self.path.endswith(".md5") else None
+        if self.path.endswith(".md5"):
+            end = self.what.md5_breaks_after
+        else:
+            end = self.what.breaks_after.pop(0) if self.what.breaks_after else None
         self.wfile.write(content[:end])
         self.close_connection = True
 

@@ -9,8 +9,8 @@ import numpy as np
 from wrappers.asked import Asked
 from wrappers.recommender import Recommendations, RecommenderWrapper
 
-#: 200 candidates each take 24 MB.
-_MAX_USERS = 10_000
+#: Of this many together at most: 24 MB, which is 10,000 users with 200 candidates each.
+_MAX_CANDIDATES = 2_000_000
 
 
 class Candidates:
@@ -24,10 +24,10 @@ class Candidates:
     def __init__(self, retriever: RecommenderWrapper, depth: int) -> None:
         self._retriever = retriever
         self._depth = depth
-        self._of_one = lru_cache(_MAX_USERS)(self._find)
+        self._of_one = lru_cache(max(1, _MAX_CANDIDATES // depth))(self._find)
 
     def best(self, asked: Asked) -> Recommendations:
-        """As the retriever's; the caller must not change the arrays.
+        """As the retriever's; the arrays of a list that is remembered cannot be changed.
 
         Args:
             asked: Without exclusions.
@@ -38,4 +38,7 @@ class Candidates:
 
     def _find(self, user_index: int, filter_seen: bool) -> Recommendations:
         nothing = np.empty(0, np.int64)
-        return self._retriever.best(Asked(np.array([user_index]), self._depth, filter_seen, nothing, nothing))
+        found = self._retriever.best(Asked(np.array([user_index]), self._depth, filter_seen, nothing, nothing))
+        for array in found:
+            array.setflags(write=False)
+        return found

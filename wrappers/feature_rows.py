@@ -15,8 +15,8 @@ from core.ids import UNKNOWN
 from feature_repo.catalogue import USER_FEATURES, USER_GENRE_FEATURES, FeatureLayout, filled
 
 _SCALAR_PLACE = {feature.name: place for place, feature in enumerate(USER_FEATURES)}
-#: A number beyond it would be infinite in a row.
-_LARGEST = float(np.finfo(np.float32).max)
+#: No feature comes near it, and products and sums of what is no larger stay finite in float32.
+_LARGEST = 1e12
 _LIST_NAMES = tuple(feature.name for feature in USER_GENRE_FEATURES)
 
 
@@ -120,7 +120,7 @@ def parse_features(value: Any, layout: FeatureLayout, what: str) -> GivenFeature
         what: Names the field in messages, e.g. ``request 0: features``.
 
     Raises:
-        BadInput: One line: a name that no feature has, a wrong length, or no finite number.
+        BadInput: One line: a name that no feature has, a wrong length, or what is no number of at most 1e12 in size.
     """
     if value is None:
         return None
@@ -147,8 +147,8 @@ def _checked_row(row: npt.NDArray[Any], layout: FeatureLayout, what: str) -> npt
     n = len(layout.user_names)
     if row.shape != (n,) or row.dtype.kind != "f":
         raise BadInput(f"{what} is an array of {row.dtype} of shape {row.shape}, must be floats of shape ({n},)")
-    if np.isinf(row).any():
-        raise BadInput(f"{what} holds an infinite number, must hold finite ones, NaN where one is missing")
+    if (np.abs(row) > _LARGEST).any():
+        raise BadInput(f"{what} holds a number beyond {_LARGEST:g} in size; NaN where one is missing")
     return row.astype(np.float32, copy=False)
 
 
@@ -160,6 +160,7 @@ def _numbers(given: Any, layout: FeatureLayout, what: str) -> list[float]:
 
 
 def _number(given: Any, what: str) -> float:
-    if isinstance(given, Real) and not isinstance(given, bool | np.bool_) and abs(float(given)) <= _LARGEST:
+    # Compared before it is converted: no float is as large as JSON's integers can be.
+    if isinstance(given, Real) and not isinstance(given, bool | np.bool_) and abs(given) <= _LARGEST:
         return float(given)
-    raise BadInput(f"{what} == {repr(given)[:80]}, must be a finite number or null")
+    raise BadInput(f"{what} == {repr(given)[:80]}, must be a number of at most {_LARGEST:g} in size, or null")

@@ -61,12 +61,18 @@ class LogReg(RankerWrapper):
         if not rows.tell_apart:
             return
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         self._mean = rows.columns.mean(axis=0, dtype=np.float64).astype(np.float32)
-        deviation = rows.columns.std(axis=0, dtype=np.float64).astype(np.float32)
+        # In place, and not by numpy's std: it would make a float64 copy of everything.
+        z = rows.columns - self._mean
+        deviation = np.sqrt(np.einsum("nc,nc->c", z, z, dtype=np.float64) / len(z)).astype(np.float32)
         self._scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
+        z /= self._scale
         fitted = LogisticRegression(C=1.0 / self.config.reg, max_iter=self.config.epochs)
-        fitted.fit((rows.columns - self._mean) / self._scale, rows.positive)
+        # The same coefficients on every machine: threads of BLAS add up in an order that depends on their number.
+        with threadpool_limits(1, "blas"):
+            fitted.fit(z, rows.positive)
         self._coefficients = fitted.coef_[0].astype(np.float32)
         self._intercept = np.float32(fitted.intercept_[0])
 

@@ -21,8 +21,8 @@ from wrappers.rejudged import find_rejudged
 
 #: Seed of the resampling: the same figures give the same intervals.
 _SEED = 0
-#: About 20 resamples in each tail, as at the gate.
-_RESAMPLES_PER_TEST = 800
+#: Resamples beyond the two ends of an interval, 20 in each tail, as at the gate.
+_RESAMPLES_IN_TAILS = 40
 
 
 class Judged(NamedTuple):
@@ -96,7 +96,7 @@ def _difference(
         champion.user_ids, champion.per_user[metric], challenger.user_ids, challenger.per_user[metric]
     )
     compared = paired_bootstrap(
-        after, before, alpha=alpha, n_resamples=max(2000, _RESAMPLES_PER_TEST * len(METRICS)), seed=_SEED
+        after, before, alpha=alpha, n_resamples=max(2000, round(_RESAMPLES_IN_TAILS / alpha)), seed=_SEED
     )
     both = ~np.isnan(before - after)
     return OfflineDifference(

@@ -49,8 +49,8 @@ class RankerConfig(ModelConfig):
     liked_rating: float = 4.0
     """A held-out rating of at least this makes a candidate a positive."""
     max_rows: int = Field(1_000_000, ge=1)
-    """About how many candidates to learn from at most; beyond it users are left out at random. A million take about
-    0.5 GB."""
+    """About how many candidates to learn from at most; beyond it users are left out at random. A million of 100
+    columns take about 1 GB."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of what is held out, of users left out, and of whatever else is random."""
 
@@ -248,30 +248,35 @@ class RankerWrapper(RecommenderWrapper):
     def _ranked(self, asked: Asked, rows: UserRows) -> Recommendations:
         """Lists for a block of users."""
         depth = self.config.n_candidates
-        # Places of excluded items are taken by the next ones; scores do not change by that, as places do not.
         further = np.bincount(asked.excluded_row).max(initial=0)
         found = self._candidates.best(asked.without_exclusions._replace(k=depth + further))
-        scores = self._candidate_scores(found, rows)
-        allowed = found.item_index != PADDING
+        place = np.broadcast_to(np.arange(depth), (len(asked.user_index), depth))
         if further:
-            allowed &= ~_contains(asked, found.item_index, len(self.known.items))
-            allowed &= np.cumsum(allowed, axis=1) <= depth
-        scores[~allowed] = np.nan
-        place, best = top_k(scores, asked.k)
-        item = np.take_along_axis(found.item_index, place, axis=1)
-        return Recommendations(np.where(place == PADDING, PADDING, item), best, found.cold)
+            # The next ones come in for those excluded. Nobody's score changes by that, as no place in the list does.
+            excluded = _contains(asked, found.item_index, len(self.known.items))
+            place = np.argsort(excluded, axis=1, kind="stable")[:, :depth]
+            item, scores = (np.take_along_axis(of_all, place, axis=1) for of_all in found[:2])
+            item[np.take_along_axis(excluded, place, axis=1)] = PADDING
+            found = Recommendations(item, scores, found.cold)
+        scores = self._candidate_scores(found, place, rows)
+        scores[found.item_index == PADDING] = np.nan
+        chosen, best = top_k(scores, asked.k)
+        item = np.take_along_axis(found.item_index, chosen, axis=1)
+        return Recommendations(np.where(chosen == PADDING, PADDING, item), best, found.cold)
 
-    def _candidate_scores(self, found: Recommendations, rows: UserRows) -> npt.NDArray[np.float32]:
+    def _candidate_scores(
+        self, found: Recommendations, place: npt.NDArray[np.int64], rows: UserRows
+    ) -> npt.NDArray[np.float32]:
         """(n, c) float32; popularity for cold users without features."""
         ranked = ~found.cold | rows.given
         scores = found.scores.copy()
         if ranked.any():
             retrieved = scores[ranked]
             last = len(self._typical_scores) - 1
-            typical = self._typical_scores[np.minimum(np.arange(scores.shape[1]), last)]
-            retrieved[found.cold[ranked]] = typical
+            cold = found.cold[ranked]
+            retrieved[cold] = self._typical_scores[np.minimum(place[ranked][cold], last)]
             columns = ranking_columns(
-                self.layout, rows.rows[ranked], self._item_rows, found.item_index[ranked], retrieved
+                self.layout, rows.rows[ranked], self._item_rows, found.item_index[ranked], retrieved, place[ranked]
             )
             scores[ranked] = self._rank(columns)
         return scores

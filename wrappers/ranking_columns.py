@@ -31,6 +31,7 @@ def ranking_columns(
     item_rows: npt.NDArray[np.float32],
     item_index: npt.NDArray[np.int64],
     scores: npt.NDArray[np.float32],
+    place: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.float32]:
     """One row per candidate.
 
@@ -41,6 +42,7 @@ def ranking_columns(
         item_index: (n, c) int64 candidates of n users, best first by the retriever; where a list is shorter -1, and
             the row means nothing.
         scores: (n, c) float32 the retriever's.
+        place: (n, c) int64, from 0, of each in its list; None: as they stand.
 
     Returns:
         (n, c, n_columns) float32 in C order, without NaN.
@@ -53,5 +55,6 @@ def ranking_columns(
     # A user's row for each candidate, also where there is one user: the same bits in a batch of any size.
     columns[:, n_both:-2] = cross_features(layout, columns[:, :n_user], columns[:, n_user:n_both])
     columns[:, -2] = np.nan_to_num(scores.ravel())
-    columns[:, -1] = np.tile(np.log1p(np.arange(c, dtype=np.float32)), n)
+    places = np.broadcast_to(np.arange(c), (n, c)) if place is None else place
+    columns[:, -1] = np.log1p(places.ravel().astype(np.float32))
     return columns.reshape(n, c, columns.shape[1])

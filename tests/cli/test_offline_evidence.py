@@ -87,9 +87,7 @@ def test_figures_that_cannot_be_compared_are_left_out(
 def test_a_champion_from_before_is_there_with_todays_figures(
     tracker: Tracker, registered: Registration, tmp_path: Path
 ) -> None:
-    today = register_candidates(
-        [run_of("ease", world(1), tracker)], world(1), k=K, pair="", tracking_uri=tracker.uri
-    )
+    today = register_candidates([run_of("ease", world(1), tracker)], world(1), k=K, pair="", tracking_uri=tracker.uri)
     champion = today.selection.champion
     assert champion.refitted
     rows = leaderboard(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
@@ -27,28 +28,36 @@ FOLDER = Path(__file__).parents[2] / "components"
 COMPONENTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in {"__init__", "image"})
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
-    folder = tmp_path_factory.mktemp("dataset")
-    write_movielens_csv(SyntheticDataLoader(7, n_users=60, n_items=120, split=SplitRule()).load(), folder / "ratings")
+def get(folder: Path, source: str, **changes: Any) -> dsl.Dataset:
+    """Run get-data into a folder: ``prepared`` and, beside it, the pages and the lines set aside."""
     prepared = dsl.Dataset(uri=str(folder / "prepared"))
+    options = {
+        "loader": "local",
+        "split": "random_per_user",
+        "split_n": 10,
+        "split_test_fraction": 0.25,
+        "split_folds": 5,
+        "split_fold": 0,
+        "seed": 1,
+        "thresholds": {},
+        "quarantine": False,
+    }
     get_data.python_func(
-        source=str(folder / "ratings"),
-        loader="local",
-        split="random_per_user",
-        split_n=10,
-        split_test_fraction=0.25,
-        split_folds=5,
-        split_fold=0,
-        seed=1,
-        thresholds={},
-        quarantine=False,
+        source=source,
         dataset=prepared,
         description=dsl.HTML(uri=str(folder / "description.html")),
         validation=dsl.HTML(uri=str(folder / "validation.html")),
         set_aside=dsl.Artifact(uri=str(folder / "set_aside")),
+        **(options | changes),
     )
     return prepared
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> dsl.Dataset:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_movielens_csv(SyntheticDataLoader(7, n_users=60, n_items=120, split=SplitRule()).load(), folder / "ratings")
+    return get(folder, str(folder / "ratings"))
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +78,7 @@ def test_get_data_takes_a_table_from_an_address(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("SCREENTEST_CACHE_DIR", str(tmp_path / "cache"))
     table = SyntheticDataLoader(7, n_users=30, n_items=60).load().ratings.rename(columns={"item_id": "sku"})
     with serving({"/shop.csv": table.to_csv(index=False).encode()}) as served:
-        get_data.python_func(
-            source=f"{served.address}/shop.csv",
-            loader="table",
-            columns={"item_id": "sku"},
-            split="random_per_user",
-            split_n=10,
-            split_test_fraction=0.25,
-            split_folds=5,
-            split_fold=0,
-            seed=1,
-            thresholds={},
-            quarantine=False,
-            dataset=dsl.Dataset(uri=str(tmp_path / "prepared")),
-            description=dsl.HTML(uri=str(tmp_path / "description.html")),
-            validation=dsl.HTML(uri=str(tmp_path / "validation.html")),
-            set_aside=dsl.Artifact(uri=str(tmp_path / "set_aside")),
-        )
+        get(tmp_path, f"{served.address}/shop.csv", loader="table", columns={"item_id": "sku"})
 
     assert len(PreparedDataLoader(tmp_path / "prepared").load()) == len(table)
 
@@ -94,39 +87,19 @@ def test_refused_data_leave_their_report_and_bad_lines_are_set_aside(tmp_path: P
     write_movielens_csv(SyntheticDataLoader(7, n_users=30, n_items=60).load(), tmp_path / "ratings")
     with (tmp_path / "ratings" / "ratings.csv").open("a") as file:
         file.write("1,1,9.0,978300000\n")
-    outputs = {
-        "dataset": dsl.Dataset(uri=str(tmp_path / "prepared")),
-        "description": dsl.HTML(uri=str(tmp_path / "description")),
-        "validation": dsl.HTML(uri=str(tmp_path / "validation")),
-        "set_aside": dsl.Artifact(uri=str(tmp_path / "set_aside")),
-    }
-
-    def get(thresholds: dict[str, float], *, quarantine: bool) -> None:
-        get_data.python_func(
-            source=str(tmp_path / "ratings"),
-            loader="local",
-            split="kfold",
-            split_n=10,
-            split_test_fraction=0.25,
-            split_folds=4,
-            split_fold=3,
-            seed=1,
-            thresholds=thresholds,
-            quarantine=quarantine,
-            **outputs,
-        )
+    folds = {"source": str(tmp_path / "ratings"), "split": "kfold", "split_folds": 4, "split_fold": 3}
 
     with pytest.raises(DataError, match=r"rating is 9\.0"):
-        get({}, quarantine=False)
-    assert "rating is 9.0" in (tmp_path / "validation").read_text()
+        get(tmp_path, **folds)
+    assert "rating is 9.0" in (tmp_path / "validation.html").read_text()
     # KFP hands on the numbers in a dict as floats.
     with pytest.raises(DataError, match=r"setting validation.min_users\); all checks are in "):
-        get({"min_users": 31.0}, quarantine=True)
-    assert "at least 31" in (tmp_path / "validation").read_text()
-    get({"min_users": 30.0}, quarantine=True)
-    assert outputs["dataset"].metadata["validation"]["n_set_aside"] == 1
+        get(tmp_path, **folds, thresholds={"min_users": 31.0}, quarantine=True)
+    assert "at least 31" in (tmp_path / "validation.html").read_text()
+    prepared = get(tmp_path, **folds, thresholds={"min_users": 30.0}, quarantine=True)
+    assert prepared.metadata["validation"]["n_set_aside"] == 1
     assert "rating is 9.0" in (tmp_path / "set_aside").read_text()
-    assert PreparedDataLoader(tmp_path / "prepared").provenance().split == "kfold(n_folds=4, fold=3, seed=1)"
+    assert PreparedDataLoader(prepared.path).provenance().split == "kfold(n_folds=4, fold=3, seed=1)"
 
 
 def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:

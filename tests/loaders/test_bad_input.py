@@ -90,6 +90,7 @@ def test_bad_lines_of_the_other_layouts_are_named(tmp_path: Path) -> None:
     spoil(hundred_k / "u.data", line(3, b"1\t7\tfour\t978300000"))
     spoil(hundred_k / "u.item", lambda lines: [lines[0].replace(b"|1|", b"|2|", 1), *lines[1:]])
     spoil(hundred_k / "u.user", line(2, b"1|56|M|writer|70072"))
+    spoil(hundred_k / "u.user", line(3, b"3|400|M|writer|70072"))
     one_m = write_release("ml-1m", tmp_path / "1m")
     spoil(one_m / "ratings.dat", line(3, b"1::7::4:978300000"))
     spoil(one_m / "movies.dat", line(3, b"7::Mission: Impossible (1996)"))
@@ -98,6 +99,7 @@ def test_bad_lines_of_the_other_layouts_are_named(tmp_path: Path) -> None:
         f"{hundred_k}/u.data:3: rating is 'four'; expected a number",
         f"{hundred_k}/u.item:1: Adventure is 2; expected 0 or 1",
         f"{hundred_k}/u.user:2: user 1 again (first on line 1); expected one row per user",
+        f"{hundred_k}/u.user:3: age is 400; expected years or an age group, 0 to 150",
     ]
     assert [text for problem in validate(one_m) for text in problem.texts()] == [
         f"{one_m}/ratings.dat:3: '1::7::4:978300000' has 3 values; "

@@ -12,9 +12,11 @@ from threading import Thread
 
 import pytest
 
-from core.errors import DataError, DownloadError, ScreentestError
+from core.errors import ConfigError, DataError, DownloadError, ScreentestError
 from loaders import download as module
+from loaders.cache_slot import Origin
 from loaders.download import download
+from loaders.fetch import fetch as fetch_address
 from tests.file_server import Served, serving
 
 CONTENT = bytes(range(256)) * 4096
@@ -237,6 +239,22 @@ def test_the_hash_the_user_expects_is_checked(served: Served, target: Path) -> N
     assert target.read_bytes() == CONTENT
 
 
+def test_the_hash_is_that_of_the_file_as_it_lies_there(served: Served, target: Path) -> None:
+    fetch(served, target, sha256=SHA256)
+    target.write_bytes(CONTENT[::-1])
+
+    assert fetch(served, target, sha256=SHA256).startswith("downloaded")
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_file_that_somebody_put_there_is_taken_if_it_has_the_hash(served: Served, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(CONTENT)
+
+    assert fetch(served, target, sha256=SHA256) == "cached, its SHA-256 is the one expected"
+    assert served.requests == []
+
+
 @pytest.mark.parametrize("text", [f"MD5 (ml.zip) = {MD5}\n", f"{MD5}  ml.zip\n", MD5.upper()])
 def test_the_md5_published_beside_the_file_is_checked(text: str, served: Served, target: Path) -> None:
     served.files["/ml.zip.md5"] = text.encode()
@@ -251,6 +269,64 @@ def test_a_page_in_the_place_of_an_md5_is_no_md5(served: Served, target: Path) -
     served.files["/ml.zip.md5"] = b"<html>Welcome, please log in</html>"
 
     assert fetch(served, target) == "downloaded, 1.0 MB"
+
+
+def test_an_md5_that_breaks_off_is_no_md5(served: Served, target: Path) -> None:
+    served.files["/ml.zip.md5"], served.md5_breaks_after = MD5.encode(), 10
+
+    assert fetch(served, target) == "downloaded, 1.0 MB"
+
+
+def test_parts_that_never_fit_are_not_asked_for_without_end(served: Served, target: Path) -> None:
+    served.shift, served.breaks_after = 1, [300_000] * 40
+
+    refusal(served, target)
+
+    assert len(served.requests) < 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "right"),
+    [
+        ({}, True),
+        ({"ETag": '"one"', "Last-Modified": "Monday"}, True),
+        ({"ETag": '"two"'}, False),
+        ({"Last-Modified": "Tuesday"}, False),
+        ({"Content-Encoding": "gzip"}, False),
+        ({"Content-Range": "bytes 5-9/*"}, True),
+        ({"Content-Range": "bytes 5-9/11"}, False),
+        ({"Content-Range": "bytes 50-59/10"}, False),
+        ({"Content-Range": ""}, False),
+    ],
+)
+def test_a_part_is_glued_on_only_if_it_fits(headers: dict[str, str], right: bool) -> None:
+    begun = Origin("http://here", version='"one"', modified="Monday", size=10)
+    assert module._continues({"Content-Range": "bytes 5-9/10", **headers}, begun, 5) is right
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("http://me:secret@host:port/x.zip", DownloadError),
+        ("http://me:secret@/x.zip", DownloadError),
+        ("http://me:secret@[host/x.zip", ConfigError),
+        ("s3://me:secret@host/x.zip", ConfigError),
+    ],
+)
+def test_an_address_that_is_none_is_one_line_without_its_secrets(
+    address: str, kind: type[ScreentestError], tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match="expected http") as caught:
+        fetch_address(address, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_redirect_to_a_file_of_this_machine_is_not_followed(served: Served, target: Path) -> None:
+    served.redirects["/ml.zip"] = "file:///etc/hostname"
+
+    assert "or leads to one" in refusal(served, target)
+    assert left(target) == []
 
 
 def test_secrets_of_an_address_are_not_told(served: Served, target: Path) -> None:

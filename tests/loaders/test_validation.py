@@ -53,6 +53,16 @@ def test_sound_data_pass_every_check(data: Interactions) -> None:
     assert {check.setting for check in validation.checks} - {""} == set(ValidationThresholds.model_fields)
 
 
+def test_data_that_break_a_schema_are_refused_before_anything_is_counted(data: Interactions) -> None:
+    wrong = replace(data, ratings=data.ratings.assign(timestamp=-1), items=data.items.assign(title=7))
+
+    validation = found(wrong)
+
+    assert [(check.name, check.status) for check in validation.checks] == [("columns, types and ranges", "fail")]
+    assert "ratings: timestamp must hold seconds since 1970 (UTC); row 0: -1 and 899 more" in str(validation.refusal())
+    assert validation.checks[0].examples == ("items: title must hold text throughout",)
+
+
 @pytest.mark.parametrize(("setting", "count"), [("min_ratings", 900), ("min_users", 40), ("min_items", 60)])
 def test_too_few_are_refused_and_just_enough_are_not(data: Interactions, setting: str, count: int) -> None:
     assert found(data, **{setting: count}).refusal() is None
@@ -171,6 +181,17 @@ def test_sound_data_are_prepared_with_two_pages(latest: Path, outputs: Outputs) 
     assert "leave_last_n(n=2)" in outputs.description.read_text()
     assert outputs.set_aside.read_text() == "file,line,reason,text\n"
     json.dumps(metadata, allow_nan=False)
+
+
+def test_what_another_packages_loader_gets_wrong_is_on_the_page(latest: Path, outputs: Outputs) -> None:
+    class Careless(LocalDataLoader):
+        def load(self) -> Interactions:
+            return replace(super().load(), ratings=super().load().ratings.assign(rating="good"))
+
+    with pytest.raises(DataError, match="ratings: rating is of type object; expected float32"):
+        prepare(Careless(latest, split=SplitRule("leave_last_n", n=2)), outputs, thresholds=ValidationThresholds())
+    assert "rating is of type object" in outputs.validation.read_text()
+    assert not outputs.dataset.exists()
 
 
 def test_a_bad_line_is_refused_and_the_page_says_which(latest: Path, outputs: Outputs) -> None:

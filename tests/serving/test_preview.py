@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from events.aggregate import count_exposures
 from events.database import open_database
-from events.rollouts import current_route, put_route
+from events.rollouts import Route, current_route, put_route
+from serving.preview import Preview
+from serving.routing import Routing
 from tests.rollout_examples import promoted
 from tests.small_stack import SmallStack, small_stack
 
@@ -51,6 +56,8 @@ def test_an_unknown_user_is_said_to_be_unknown(http: httpx.Client) -> None:
 
 def test_nothing_is_recorded(http: httpx.Client, stack: SmallStack) -> None:
     engine = open_database(stack.events_url)
+    # Ready means that what was queued before is on disk: another test may just have chosen.
+    assert http.get("/readyz").status_code == 200
     before = [count_exposures(engine, name) for name in ("live", "demo")]
     for user_id in range(1, 6):
         assert http.get("/preview", params={"user_id": user_id}).status_code == 200
@@ -106,3 +113,44 @@ def test_the_model_server_tells_of_its_items(http: httpx.Client, stack: SmallSta
         for query in ({}, {"item_id": ["1"] * 1001}):
             refused = server.get("/items", params=query)
             assert (refused.status_code, "must be 1 … 1000" in refused.json()["error"]) == (400, True)
+
+
+def test_few_looks_are_under_way_at_once(tmp_path: Path) -> None:
+    """More would take the model servers' time from those who are served."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    body = b'{"items": [], "model_version": "1"}'
+
+    async def run() -> tuple[int, list[int]]:
+        asked, two, go = 0, asyncio.Event(), asyncio.Event()
+
+        async def model(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal asked
+            if (await reader.readuntil(b"\r\n\r\n")).startswith(b"POST /recommend"):
+                asked += 1
+                if asked == 2:
+                    two.set()
+                await go.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(model, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            spec = {"name": "looks", "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
+            put_route(engine, Route("looks", spec, 0, 0, url, "1"))
+            routing = Routing(engine)
+            await routing.refresh()
+            app = Starlette(routes=Preview(routing, k=5, model_timeout_s=60).routes())
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy") as client:
+                looks = [asyncio.create_task(client.get("/preview", params={"user_id": n})) for n in range(6)]
+                await two.wait()
+                # Connections are taken in their order: whoever asked before this one has been seen.
+                assert (await httpx.AsyncClient(trust_env=False).get(url)).status_code == 200
+                at_once = asked
+                go.set()
+                return at_once, [answer.status_code for answer in await asyncio.gather(*looks)]
+
+    at_once, statuses = asyncio.run(run())
+    engine.dispose()
+    assert at_once == 2
+    assert statuses == [200] * 6

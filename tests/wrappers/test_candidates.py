@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from core.ids import UNKNOWN
 from tests.small_interactions import random_interactions
+from wrappers import candidates as candidates_module
 from wrappers.asked import Asked
 from wrappers.candidates import Candidates
 from wrappers.ease import Ease
@@ -43,4 +45,20 @@ def test_another_question_is_not_answered_from_memory() -> None:
     for asked in (of(3, k=DEPTH + 1), of(3, filter_seen=False), of(3, 4)):
         for found, right in zip(candidates.best(asked), Ease.best(retriever, asked), strict=True):
             np.testing.assert_array_equal(found, right)
+    assert retriever.asked == 4
+
+
+def test_what_is_remembered_cannot_be_changed() -> None:
+    candidates = Candidates(Ease().fit(random_interactions()), DEPTH)
+    for array in candidates.best(of(3)):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_no_more_is_remembered_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates_module, "_MAX_CANDIDATES", 2 * DEPTH)
+    retriever = Counted().fit(random_interactions())
+    candidates = Candidates(retriever, DEPTH)
+    for user in (1, 2, 3, 3, 2, 1):
+        candidates.best(of(user))
     assert retriever.asked == 4

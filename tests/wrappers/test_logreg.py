@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from feature_repo.catalogue import FeatureLayout
 from wrappers.logreg import LogReg
@@ -62,3 +63,12 @@ def test_rows_of_one_kind_teach_nothing(rows: TrainingRows) -> None:
         assert set(fitted(rows_of(rows.columns, positive)).coefficients.values()) == {0.0}
     empty = rows_of(rows.columns[:0], np.zeros(0, bool))
     assert fitted(empty)._rank(rows.columns[np.newaxis, :4]).tolist() == [[0.5] * 4]
+
+
+def test_threads_do_not_change_the_result(rows: TrainingRows) -> None:
+    wide = rows_of(np.tile(rows.columns, (10, 1)), np.tile(rows.positive, 10))
+    found = []
+    for limit in (1, 2):
+        with threadpool_limits(limit, "blas"):
+            found.append(fitted(wide).coefficients)
+    assert found[0] == found[1]

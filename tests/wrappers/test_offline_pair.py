@@ -44,6 +44,8 @@ def test_every_metric_is_compared_on_the_same_users(tracker: Tracker) -> None:
     assert coverage.effect_size == after.coverage - before.coverage
     assert np.isnan(coverage.ci_lower)
     assert str(offline_pair(tracker, champion, challenger, data_of(OLD))) == str(found), "NaN included"
+    strict = offline_pair(tracker, champion, challenger, data_of(OLD), alpha=0.001).differences[0]
+    assert strict.ci_lower < ndcg.ci_lower, "a small alpha takes more resamples"
 
 
 def test_a_model_against_itself_differs_for_nobody(tracker: Tracker) -> None:

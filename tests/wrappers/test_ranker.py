@@ -142,6 +142,33 @@ def test_excluded_candidates_are_replaced_by_the_next(ranker: RankerWrapper) -> 
     assert len(item_ids(after)) == min(10, len(expected))
 
 
+def test_excluding_others_changes_no_score(ranker: RankerWrapper) -> None:
+    def scores(answer: dict[str, Any]) -> dict[int, float]:
+        return {item["item_id"]: item["score"] for item in answer["items"]}
+
+    for user_id, features in ((1, None), (UNKNOWN_USER, row_of(ranker, 1))):
+        one = {"user_id": user_id, "k": 15, "features": features}
+        before = ranker.predict([one])[0]
+        out = item_ids(before)[::2]
+        after = scores(ranker.predict([{**one, "exclude_items": out}])[0])
+        kept = {item: score for item, score in scores(before).items() if item not in out}
+        assert kept.items() <= after.items()
+
+
+def test_what_is_excluded_makes_the_ranking_no_larger(ranker: RankerWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a request excludes, memory for columns is that of the candidates."""
+    ranked: list[int] = []
+    rank = type(ranker)._rank
+
+    def counting(self: RankerWrapper, columns: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        ranked.append(columns.shape[1])
+        return rank(self, columns)
+
+    monkeypatch.setattr(type(ranker), "_rank", counting)
+    ranker.predict([{"user_id": 1, "exclude_items": ranker.known.items.ids[::2].tolist()}, {"user_id": 2}])
+    assert ranked == [15]
+
+
 def test_a_list_is_no_longer_than_the_candidates(ranker: RankerWrapper) -> None:
     found = ranker.recommend([1, UNKNOWN_USER], 40)
     assert (np.count_nonzero(found.item_index >= 0, axis=1) <= 15).all()
