@@ -48,6 +48,7 @@ def build(
         interactions = open_loader(
             source.kind, source=source.path, split=SplitRule(), columns=settings.data_columns
         ).load()
+        redis.clear()
         built = build_features(
             interactions, out / "snapshots", every_days=settings.feature_snapshot_days, redis_url=redis.url
         )
@@ -106,6 +107,25 @@ def push(
         (store.push_users if USER_ID in fresh else store.push_items)(fresh)
         redis.save()
     typer.echo(f"{len(fresh):,} fresh rows are online, version {snapshots.version}")
+
+
+@app.command()
+def remove(
+    version: Annotated[str, typer.Argument(help="As `features build` and layout.json tell it.")],
+    out: _Out = _OUT,
+) -> None:
+    """Remove a version's rows from Redis. A model that still reads them gets default features from then on."""
+    from feature_repo.redis_client import BULK_TIMEOUT_S, connect, refusals
+    from feature_repo.removal import remove_version
+    from serving.redis_process import redis_for
+
+    with redis_for(load_settings(), out / "redis") as redis:
+        with connect(redis.url, timeout_s=BULK_TIMEOUT_S) as client, refusals(redis.url):
+            removed = remove_version(client, version)
+        redis.save()
+    typer.echo(
+        f"{removed:,} keys of version {version} removed" if removed else f"there is nothing of version {version}"
+    )
 
 
 def _read_fresh(file: Path) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def build_features(
     """Compute features, put them online and make sure that they are what they should be.
 
     Rows of the same version that are online already, pushed ones included, are overwritten one by one: two builds of it
-    at once write the same, and nobody finds a row missing. Those of users and items pushed since that the data lack stay.
+    at once write the same, and nobody finds a row missing. Rows pushed of users and items that the data lack stay.
 
     Args:
         interactions: What may be known: the ratings that models learn from.

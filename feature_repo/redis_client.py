@@ -46,7 +46,9 @@ def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.Redis:
     import redis
 
     with _readable(url):
-        return _complete(redis.Redis.from_url(url, retry=_no_retry(redis), **_timeouts(timeout_s)))
+        client = redis.Redis.from_url(url, retry=_no_retry(redis), **_timeouts(timeout_s))
+        _try_options(client.connection_pool)
+    return client
 
 
 def connect_async(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.asyncio.Redis:
@@ -60,7 +62,8 @@ def connect_async(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.asyncio.Re
         client = redis.asyncio.Redis.from_url(
             url, connection_class=TimerConnection, retry=_no_retry(redis.asyncio), **_timeouts(timeout_s)
         )
-        return _complete(client)
+        _try_options(client.connection_pool)
+    return client
 
 
 def check(url: str, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -78,7 +81,7 @@ def check_writable(url: str, *, timeout_s: float = TIMEOUT_S) -> None:
     """Return if a Redis answers at the address and takes what we write.
 
     Raises:
-        FeatureStoreError: None does, or it is full, a replica, or does not allow our user to write; one line says which.
+        FeatureStoreError: None does, or it is full, a replica, or lets our user only read; one line says which.
         ConfigError: That is no address of a Redis.
     """
     with connect(url, timeout_s=timeout_s) as client, refusals(url):
@@ -132,7 +135,7 @@ def _line(url: str, error: redis.RedisError) -> str:
         return f"{where} is full and writes nothing more; raise its maxmemory, or remove features that nobody reads"
     if isinstance(error, redis.exceptions.ReadOnlyError):
         return f"{where} is a replica and cannot be written; name its primary in REDIS_URL"
-    return f"{where} refused a command: {_QUOTED.sub('', said)}"
+    return f"{where} refused a command: {_QUOTED.sub('', said) or 'without a reason'}"
 
 
 @contextmanager
@@ -158,11 +161,9 @@ def _shown(url: str) -> str:
     return f" (…{rest})" if "@" in url or ":" not in rest.partition("://")[2] else ""
 
 
-def _complete(client: Any) -> Any:
-    """The client, if its connections can be made; nothing is sent."""
-    pool = client.connection_pool
+def _try_options(pool: Any) -> None:
+    """Make a connection, which is not opened: only that tells of options that it does not take."""
     pool.connection_class(**pool.connection_kwargs)
-    return client
 
 
 def _timeouts(timeout_s: float) -> dict[str, Any]:

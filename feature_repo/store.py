@@ -24,6 +24,7 @@ from feature_repo.columns import rows_of
 from feature_repo.lazy_feast import feast
 from feature_repo.packed import read_packed, write_packed
 from feature_repo.redis_client import TIMEOUT_S, connect, refusals
+from feature_repo.removal import project_of
 from feature_repo.snapshots import SnapshotSet
 from feature_repo.views import (
     CREATED_TIMESTAMP,
@@ -82,7 +83,7 @@ class Store:
     @property
     def project(self) -> str:
         """Feast's name for everything of these snapshots."""
-        return f"screentest_{self.snapshots.version}"
+        return project_of(self.snapshots.version)
 
     @cached_property
     def feast_store(self) -> Any:

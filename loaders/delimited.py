@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from loaders.layouts import TableSpec
-from loaders.lines import line_texts
+from loaders.lines import line_texts, row_starts
 from loaders.problems import Problem
 
 ARROW_TYPES = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.string()}
@@ -120,6 +120,8 @@ class DelimitedText:
         self.first_line = lines_before + self.n_headers + 1
         self.recoded = spec.encoding == "utf-8" and not body.isascii()
         """Whether :meth:`as_text` passes bytes on as Latin-1, so that UTF-8 is still to be checked."""
+        # Blank lines at the end of a file are no rows.
+        self._starts = row_starts(body.rstrip(b"\r\n") if last else body) if spec.quoted else None
 
     def typed(self) -> pa.Table | None:
         """The read columns in their types; None if any line does not fit."""
@@ -154,29 +156,49 @@ class DelimitedText:
         odd: list[OddRow] = []
 
         def note(row: Any) -> Literal["skip"]:
-            line = self.lines_before + row.number
-            odd.append(OddRow(line, row.actual_columns, row.text.replace(_UNIT_SEPARATOR, "::")))
+            odd.append(OddRow(row.number, row.actual_columns, row.text.replace(_UNIT_SEPARATOR, "::")))
             return "skip"
 
         types = dict.fromkeys(self.names, pa.string())
         # Rows are numbered only when one thread reads them.
-        return self._read(body, separator, self.names, types, False, note), odd
+        table = self._read(body, separator, self.names, types, False, note)
+        line_of = self._line_of(self.n_headers + table.num_rows + len(odd))
+        return table, [row._replace(number=int(line_of[row.number - 1])) for row in odd]
 
     def open_quote(self, table: pa.Table, odd: Sequence[OddRow] = ()) -> int | None:
-        """The first line with a quoted value that goes on over the next line: up to it, rows are lines."""
+        """The first line with a quoted value that is read and goes on over the next line, or is never closed.
+
+        What is not read may go on: it is no value of ours.
+        """
         if not self.spec.quoted:
             return None
+        lines = self._line_of(self.n_headers + table.num_rows + len(odd))
+        never_closed = [int(lines[-1])] if self._goes_on(len(lines)) and self._starts.open and self.last else []
         broken = np.zeros(table.num_rows, dtype=bool)
         for column in self.spec.read_columns:
             if column.type == "string":
                 broken |= pc.match_substring(table[column.header], "\n").to_numpy()
         candidates = [*self.lines(table, odd)[broken][:1].tolist(), *(row.number for row in odd if "\n" in row.text)]
+        candidates += never_closed
         return min(candidates, default=None)
 
     def lines(self, table: pa.Table, odd: Sequence[OddRow]) -> npt.NDArray[np.int64]:
         """(n_rows,) line of each row of the table; the odd rows lie between them."""
-        every = np.arange(self.first_line, self.first_line + table.num_rows + len(odd))
+        every = self._line_of(self.n_headers + table.num_rows + len(odd))[self.n_headers :]
         return np.setdiff1d(every, [row.number for row in odd], assume_unique=True)
+
+    def is_row_per_line(self, table: pa.Table) -> bool:
+        """Whether row i of the table is line ``first_line + i``."""
+        return not self._goes_on(self.n_headers + table.num_rows)
+
+    def _line_of(self, n_rows: int) -> npt.NDArray[np.int64]:
+        """(n_rows,) line of each row, the header and odd rows among them."""
+        lines = self._starts.lines if self._goes_on(n_rows) else np.arange(n_rows)
+        return self.lines_before + 1 + lines
+
+    def _goes_on(self, n_rows: int) -> bool:
+        """Whether values go on over lines; where quotes stand inside of values, there are more rows than starts."""
+        return self._starts is not None and len(self._starts.lines) == n_rows
 
     def _read(
         self,
@@ -193,6 +215,7 @@ class DelimitedText:
             parse_options=csv.ParseOptions(
                 delimiter=separator,
                 quote_char='"' if self.spec.quoted else False,
+                newlines_in_values=self._starts is not None,
                 # A blank line passed over in silence would shift the number of every line after it.
                 ignore_empty_lines=False,
                 invalid_row_handler=note,
@@ -242,7 +265,8 @@ def parse_rows(
     if line is not None:
         return no_rows(spec, file, open_quote_problem(line, file))
     columns = {column.name: _numpy(table[column.header]) for column in spec.read_columns}
-    return Table(file, pd.DataFrame(columns, copy=False), first_line=text.first_line)
+    lines = None if text.is_row_per_line(table) else text.lines(table, [])
+    return Table(file, pd.DataFrame(columns, copy=False), lines=lines, first_line=text.first_line)
 
 
 def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from loaders.blocks import BLOCK, merged, texts_of
-from loaders.delimited import BOM, THREADS_FROM, Table, no_rows
+from loaders.delimited import BOM, THREADS_FROM, Table
 from loaders.layouts import TableSpec
 from loaders.members import Members
 from loaders.problems import Problem
@@ -56,11 +56,7 @@ class JsonFile(TableFile):
         if not self._is_array:
             texts = partial(texts_of, self.members, self.name)
             return merged(map(finish, self._tables(spec)), spec, self.file, texts=texts)
-        try:
-            rows = orjson.loads(self.members.read(self.name).removeprefix(BOM))
-        except orjson.JSONDecodeError as error:
-            problem = Problem("not_json", self.file, f"is no JSON ({error.msg})", _EXPECTED, fatal=True)
-            return no_rows(spec, self.file, problem)
+        rows = self._array()
         return finish(_table_of(rows, spec, self.file, np.arange(1, len(rows) + 1), self._row_texts))
 
     def _tables(self, spec: TableSpec) -> Iterator[Table]:
@@ -79,7 +75,8 @@ class JsonFile(TableFile):
     def _array(self) -> list[Any]:
         try:
             return list(orjson.loads(self.members.read(self.name).removeprefix(BOM)))
-        except orjson.JSONDecodeError:
+        except orjson.JSONDecodeError as error:
+            self.fault = f"is no JSON ({error})"
             return []
 
     def _row_texts(self, lines: npt.NDArray[np.int64]) -> list[str]:

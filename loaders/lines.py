@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+
+class RowStarts(NamedTuple):
+    """Where rows begin if quoted values may go on over the next line.
+
+    Attributes:
+        lines: (n_rows,) int64 line of each row, counted from 0; the header's too.
+        open: The last row's quote is never closed.
+    """
+
+    lines: npt.NDArray[np.int64]
+    open: bool
+
+
+def row_starts(body: bytes) -> RowStarts | None:
+    """Where the rows of some lines begin, a quote anywhere opening a value or closing it.
+
+    Returns:
+        None where every line is a row.
+    """
+    if b'"' not in body:
+        return None
+    byte = np.frombuffer(body, dtype=np.uint8)
+    inside = np.logical_xor.accumulate(byte == ord('"'))
+    goes_on = inside[byte == ord("\n")]
+    if not goes_on.any():
+        return None
+    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    # Behind the last line break is no row.
+    return RowStarts(starts[:-1] if body.endswith(b"\n") and not goes_on[-1] else starts, bool(inside[-1]))
 
 
 def line_texts(raw: bytes, lines: npt.NDArray[np.int64]) -> list[str]:

@@ -71,7 +71,8 @@ def find_columns(role: Role, file: TableFile, columns: ColumnMap, text_ids: froz
     """
     present = file.columns
     if not present:
-        return Problem("empty_file", file.file, "is empty or holds no table", _expected(role, columns), fatal=True)
+        what = file.fault or "is empty or holds no table"
+        return Problem("empty_file", file.file, what, _expected(role, columns), fatal=True)
     read: list[Column] = []
     missing: list[str] = []
     for name in role.needed + role.optional:

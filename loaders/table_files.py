@@ -29,13 +29,15 @@ class TableFile(ABC):
         name: The member.
 
     Attributes:
-        columns: What it calls its columns; empty if it cannot be read at all, which :meth:`read` then reports.
+        columns: What it calls its columns; empty if it cannot be read at all.
+        fault: Why it cannot, where that is known.
 
     Raises:
         DataError: It cannot be opened.
     """
 
     columns: list[str]
+    fault: str = ""
 
     def __init__(self, members: Members, name: str) -> None:
         self.members = members

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter
 from core.errors import FeatureStoreError
 from feature_repo.packed import decode, layout_key, user_key
 from feature_repo.redis_client import address, connect_async, refusals
+from feature_repo.redis_connection import ask
 
 PAUSE_S = 1.0
 
@@ -51,7 +52,7 @@ class FeatureLookup:
     ) -> None:
         self._url = url
         # One connection, used in turns: a pool would spend half of the look-up's CPU on taking one and giving it back.
-        self._client = connect_async(url, timeout_s=timeout_s).client() if url else None
+        self._connection = connect_async(url, timeout_s=timeout_s).connection_pool.make_connection() if url else None
         self._turn = asyncio.Lock()
         self._version = version
         self._n_features = n_features
@@ -78,7 +79,7 @@ class FeatureLookup:
         keys = [user_key(self._version, user_id) for user_id in user_ids]
         try:
             # An MGET of one key costs more than a GET.
-            blobs = [await self._ask("get", keys[0])] if len(keys) == 1 else await self._ask("mget", keys)
+            blobs = [await self._ask("GET", keys[0])] if len(keys) == 1 else await self._ask("MGET", *keys)
         except FeatureStoreError:
             self._unavailable.inc(len(keys))
             return [None] * len(keys)
@@ -87,13 +88,13 @@ class FeatureLookup:
     async def state(self) -> str:
         """How features stand: ``store``, ``missing`` (never written to this Redis) or ``unavailable``."""
         try:
-            return "store" if await self._ask("exists", layout_key(self._version)) else "missing"
+            return "store" if await self._ask("EXISTS", layout_key(self._version)) else "missing"
         except FeatureStoreError:
             return "unavailable"
 
     async def report(self) -> None:
         """Say in the log, when a server starts, why there are no features to be had and what to do; else nothing."""
-        if self._client is None:
+        if self._connection is None:
             _log.warning(
                 "REDIS_URL is not set: the model gets default features only; set it to the Redis that has features %s",
                 self._version,
@@ -115,17 +116,16 @@ class FeatureLookup:
 
     async def close(self) -> None:
         """Close the connection; the next look-up opens a new one."""
-        if self._client is not None:
-            await self._client.aclose()
-            await self._client.connection_pool.disconnect()
+        if self._connection is not None:
+            await self._connection.disconnect()
 
-    async def _ask(self, command: str, *arguments: Any) -> Any:
+    async def _ask(self, *command: str) -> Any:
         """What Redis answers.
 
         Raises:
             FeatureStoreError: There is none, it failed, or it failed lately and is left in peace.
         """
-        if self._client is None:
+        if self._connection is None:
             raise FeatureStoreError("there is no Redis")
         async with self._turn:
             # Those that waited behind a failure do not wait for their own.
@@ -134,7 +134,7 @@ class FeatureLookup:
             tries_again = self._failing
             try:
                 with refusals(self._url):
-                    answer = await getattr(self._client, command)(*arguments)
+                    answer = await ask(self._connection, *command)
             except FeatureStoreError as error:
                 self._note_failure(error, tries_again)
                 raise

@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from core.errors import BadInput, Failure
 
@@ -41,16 +42,21 @@ def refuse(status: int, reason: str, headers: Mapping[str, str] | None = None) -
     return Json({"error": reason}, status_code=status, headers=headers)
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The request's body as a JSON object, whatever content type it claims.
+async def json_object(receive: Receive) -> dict[str, Any]:
+    """A request's body as a JSON object, whatever content type it claims.
 
     Raises:
         BadInput: It is none.
         HTTPException: It is longer than ``MAX_BODY_BYTES`` (413).
+        ClientDisconnect: The caller went away before its end.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_BODY_BYTES:
             raise HTTPException(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
     return parse_object(bytes(body))

@@ -1,4 +1,4 @@
-"""The hot path of the model server: a small Starlette application in front of KServe's own.
+"""The hot path of the model server: one bare endpoint and a small Starlette application in front of KServe's own.
 
 KServe's V1 route costs several times the CPU of these: its data plane, cloud events, header copies and FastAPI's
 machinery (benchmarks/serving_paths.py measures it). They answer the same lists.
@@ -14,8 +14,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
 from serving.item_routes import ITEMS_PATH, items_route
 from serving.kserve_model import PinnedModel
@@ -46,19 +47,16 @@ class Recommend:
             BadInput: It is no request for a list.
         """
         start = time.perf_counter()
-        document = await json_object(Request(scope, receive))
+        document = await json_object(receive)
         [answer] = await self._model.answer([document])
         listed = {"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version}
         if "features" in answer:
             listed["features"] = answer["features"]
-        body = orjson.dumps(listed)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, orjson.dumps(listed))
         self._seconds.observe(time.perf_counter() - start)
 
 
-def lean_application(model: PinnedModel, registry: CollectorRegistry) -> Starlette:
+def lean_application(model: PinnedModel, registry: CollectorRegistry) -> ASGIApp:
     """``POST /recommend``, ``GET /readyz`` and ``GET /items`` for one model.
 
     Args:
@@ -75,11 +73,11 @@ def lean_application(model: PinnedModel, registry: CollectorRegistry) -> Starlet
             document["features"] = await model.lookup.state()
         return Json(document)
 
-    return Starlette(
-        routes=[
-            Route("/recommend", Recommend(model, registry), methods=["POST"]),
-            Route("/readyz", readyz, methods=["GET"]),
-            items_route(model),
-        ],
-        exception_handlers=ERROR_ANSWERS,
-    )
+    recommend = Recommend(model, registry)
+    routes = [
+        # Here for the answer to other methods.
+        Route("/recommend", recommend, methods=["POST"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        items_route(model),
+    ]
+    return DirectPaths({("POST", "/recommend"): recommend}, Starlette(routes=routes, exception_handlers=ERROR_ANSWERS))

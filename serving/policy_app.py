@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -22,11 +23,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import EventLogError, Failure, ServerError
 from events.records import Exposure
 from events.store import EventStore
+from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import ERROR_ANSWERS, Json, json_object
 from serving.load_shed import LoadShed
 from serving.metrics import PolicyMetrics
@@ -82,7 +84,8 @@ class Policy:
 
     def application(self, pages: Sequence[HttpRoute] = ()) -> ASGIApp:
         """The ASGI application; ``pages`` are further routes, for people."""
-        return LoadShed(self._routes(pages), ("/choose", "/update"), self._max_under_way, self._metrics.shed)
+        app = DirectPaths({("GET", "/choose"): self._choose_directly}, self._routes(pages))
+        return LoadShed(app, ("/choose", "/update"), self._max_under_way, self._metrics.shed)
 
     def _routes(self, pages: Sequence[HttpRoute]) -> Starlette:
         return Starlette(
@@ -102,11 +105,18 @@ class Policy:
 
     async def choose(self, request: Request) -> Response:
         """A list for a user, by the variant its unit is assigned to; to a key sent again, what was answered before."""
+        return Response(await self._choose(request.query_params), media_type=Json.media_type)
+
+    async def _choose_directly(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        await send_json(send, await self._choose(query))
+
+    async def _choose(self, query: Mapping[str, str]) -> bytes:
         start = time.perf_counter()
-        asked = parse_choose(request.query_params, self._k)
+        asked = parse_choose(query, self._k)
         known = self._replies.find(asked.decision_id, asked.user_id) if asked.decision_id else None
         if known is not None and known.body:
-            return _json_of(known.body)
+            return known.body
         active = self._routing.active
         assigned = active.assign(asked.user_id, asked.context)
         if self._store.failure:
@@ -140,11 +150,11 @@ class Policy:
         if known is not None:
             # It failed before: once its list is answered, no look may still find the failure.
             await asyncio.wrap_future(recorded)
-        return _json_of(body)
+        return body
 
     async def update(self, request: Request) -> Response:
         """Acknowledge an outcome once it is on disk."""
-        outcome = parse_update(await json_object(request))
+        outcome = parse_update(await json_object(request.receive))
         receipt = await asyncio.wrap_future(self._store.record_outcome(outcome))
         self._metrics.outcomes.labels(receipt.status).inc()
         return Json({"status": receipt.status, "decision_id": receipt.decision_id})
@@ -270,10 +280,6 @@ class Policy:
 def _new_decision_id() -> str:
     """32 hexadecimal digits: 12 of the time in ms, so that new keys are neighbours in the index, and 20 at random."""
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
-
-
-def _json_of(body: bytes) -> Response:
-    return Response(body, media_type=Json.media_type)
 
 
 def _ms_since(start: float) -> float:

@@ -1,7 +1,9 @@
 """The Redis that features are served from: the one REDIS_URL names, else a child process of this run.
 
 An embedded Redis keeps everything in memory, writes nothing by itself, listens on 127.0.0.1 only, and ends with the
-run however the run ends (serving/reaper.py). What a later run should find again, ``RedisAt.save`` writes.
+run however the run ends (serving/reaper.py). What a later run should find again, ``RedisAt.save`` writes. It has no
+password, so that every user of this machine can read it and change what it serves; what would give them the files of
+this user besides is switched off.
 """
 
 from __future__ import annotations
@@ -25,8 +27,13 @@ from serving.reaper import Reaper
 _HOST = "127.0.0.1"
 _PROGRAM = "redis-server"
 _DUMP = "dump.rdb"
+_LOG = "redis.log"
 #: From this on Redis can be told to leave its environment alone, where the reaper looks for the run's tag.
 _OLDEST = (6, 2)
+#: A long write, to a disk that is slow.
+_SAVE_TIMEOUT_S = 120.0
+#: Commands with which whoever reaches the port could write files of this user or run code.
+_SWITCHED_OFF = ("CONFIG", "MODULE", "DEBUG", "REPLICAOF", "SLAVEOF")
 #: Somebody else may take a free port before Redis does.
 _TRIES = 5
 _TAKEN = "Address already in use"
@@ -38,11 +45,26 @@ class RedisAt:
 
     Attributes:
         url: Its address, as REDIS_URL wants it; may hold a password.
-        embedded: Whether it is a child of this run.
+        folder: Of an embedded one, a child of this run; None for any other.
     """
 
     url: str
-    embedded: bool
+    folder: Path | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is a child of this run."""
+        return self.folder is not None
+
+    def clear(self) -> None:
+        """Forget what an embedded Redis found in its folder: features of other data, say; any other is left alone.
+
+        Raises:
+            FeatureStoreError: Redis has died.
+        """
+        if self.embedded:
+            with connect(self.url, timeout_s=BULK_TIMEOUT_S) as client, refusals(self.url):
+                client.flushall()
 
     def save(self) -> None:
         """Write what an embedded Redis holds to its folder, for the next one there; any other keeps its own.
@@ -50,9 +72,15 @@ class RedisAt:
         Raises:
             FeatureStoreError: The folder cannot be written, or Redis has died.
         """
-        if self.embedded:
-            with connect(self.url, timeout_s=BULK_TIMEOUT_S) as client, refusals(self.url):
+        if self.folder is None:
+            return
+        try:
+            with connect(self.url, timeout_s=_SAVE_TIMEOUT_S) as client, refusals(self.url):
                 client.save()
+        except FeatureStoreError as error:
+            raise FeatureStoreError(
+                f"{error}: nothing was saved to {self.folder / _DUMP} (is the disk full?); see {self.folder / _LOG}"
+            ) from error
 
 
 @contextmanager
@@ -71,14 +99,14 @@ def redis_for(settings: Settings, folder: Path) -> Iterator[RedisAt]:
     url = settings.redis_url.get_secret_value()
     if url:
         check(url, timeout_s=BULK_TIMEOUT_S)
-        yield RedisAt(url, embedded=False)
+        yield RedisAt(url)
         return
-    program = _program()
+    program, folder = _program(), folder.resolve()
     reaper = Reaper()
     try:
-        server = _start(program, folder.resolve(), reaper.environment, settings.server_start_timeout_s)
+        server = _start(program, folder, reaper.environment, settings.server_start_timeout_s)
         try:
-            yield RedisAt(f"redis://{_HOST}:{server.port}/0", embedded=True)
+            yield RedisAt(f"redis://{_HOST}:{server.port}/0", folder)
         finally:
             server.stop()
     finally:
@@ -128,7 +156,8 @@ def _start(program: str, folder: Path, environment: Mapping[str, str], timeout_s
 
 
 def _spawn(program: str, folder: Path, port: int, environment: Mapping[str, str]) -> ServerProcess:
-    port_file = folder / "redis.port"
+    # Named after the port, because another run may start a Redis in the same folder.
+    port_file = folder / f"redis.{port}.port"
     server = ServerProcess(
         ServerCommand(
             name="embedded Redis",
@@ -136,9 +165,10 @@ def _spawn(program: str, folder: Path, port: int, environment: Mapping[str, str]
                 *(program, "--port", str(port), "--bind", _HOST, "--daemonize", "no"),
                 *("--dir", str(folder), "--dbfilename", _DUMP, "--pidfile", str(folder / "redis.pid")),
                 *("--save", "", "--appendonly", "no", "--set-proc-title", "no"),
+                *(word for command in _SWITCHED_OFF for word in ("--rename-command", command, "")),
             ],
             port_file=port_file,
-            log_file=folder / "redis.log",
+            log_file=folder / _LOG,
             host=_HOST,
             environment=environment,
             ready=lambda host, port: _pid(host, port) is not None,

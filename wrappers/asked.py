@@ -49,10 +49,10 @@ class Asked(NamedTuple):
             raise ConfigError(f"k == {k}, must be >= 1")
         return cls(known.users.index_of(user_ids), k, filter_seen, *_excluded(known, exclude, len(user_ids)))
 
-    @property
-    def without_exclusions(self) -> Self:
-        """The same with nothing excluded."""
-        return self._replace(excluded_row=np.empty(0, np.int64), excluded_item=np.empty(0, np.int64))
+    def retrieval(self, k: int) -> Self:
+        """The same for k candidates, with nothing excluded."""
+        nothing = np.empty(0, np.int64)
+        return type(self)(self.user_index, k, self.filter_seen, nothing, nothing)
 
     def part(self, start: int, stop: int) -> Self:
         """The same of users start … stop - 1."""
@@ -72,6 +72,8 @@ def _excluded(
     if len(exclude) != n_users:
         raise ConfigError(f"exclude has {len(exclude)} entries, must have one per user: {n_users}")
     items = [list(given) for given in exclude]
+    if not any(items):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     column = known.items.index_of(list(chain.from_iterable(items)))
     row = np.repeat(np.arange(n_users), list(map(len, items)))
     return row[column != UNKNOWN], column[column != UNKNOWN]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core.errors import BadInput, ConfigError
 from core.ids import UNKNOWN
-from feature_repo.catalogue import USER_FEATURES, USER_GENRE_FEATURES, FeatureLayout, filled
+from feature_repo.catalogue import USER_FEATURES, USER_GENRE_FEATURES, FeatureLayout
 
 _SCALAR_PLACE = {feature.name: place for place, feature in enumerate(USER_FEATURES)}
 #: No feature comes near it, and products and sums of what is no larger stay finite in float32.
@@ -96,17 +96,27 @@ class UserRows(NamedTuple):
         rows = np.full((n, stored.rows.shape[1]), np.nan, np.float32)
         given = np.array([isinstance(one, np.ndarray) for one in brought], np.bool_)
         if given.any():
-            rows[given] = np.stack([one for one in brought if isinstance(one, np.ndarray)])
-        own = (user_index != UNKNOWN) & np.array([one is RowSource.TRAINING for one in brought], np.bool_)
-        rows[own] = stored.rows[user_index[own]]
-        partial = given & (np.isnan(rows) & stored.never_missing).any(axis=1)
-        code = np.where(own, 0, np.where(partial, 1, np.where(given, 2, 3)))
-        sources = (RowSource.TRAINING, RowSource.PARTIAL, RowSource.GIVEN, RowSource.DEFAULT)
-        return cls(filled(rows, stored.defaults), [sources[one] for one in code.tolist()], given)
+            rows[given] = [one for one in brought if isinstance(one, np.ndarray)]
+        own = np.array([one is RowSource.TRAINING for one in brought], np.bool_)
+        if own.any():
+            own &= user_index != UNKNOWN
+            rows[own] = stored.rows[user_index[own]]
+        missing = np.isnan(rows)
+        partial = given & (missing & stored.never_missing).any(axis=1)
+        sources = [_source(*one) for one in zip(own.tolist(), given.tolist(), partial.tolist(), strict=True)]
+        return cls(np.where(missing, stored.defaults, rows), sources, given)
 
     def part(self, start: int, stop: int) -> Self:
         """Those of users start … stop - 1."""
         return type(self)(self.rows[start:stop], self.sources[start:stop], self.given[start:stop])
+
+
+def _source(own: bool, given: bool, partial: bool) -> RowSource:
+    if own:
+        return RowSource.TRAINING
+    if given:
+        return RowSource.PARTIAL if partial else RowSource.GIVEN
+    return RowSource.DEFAULT
 
 
 def parse_features(value: Any, layout: FeatureLayout, what: str) -> GivenFeatures:

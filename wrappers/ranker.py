@@ -242,15 +242,17 @@ class RankerWrapper(RecommenderWrapper):
     def _lists(self, asked: Asked, rows: UserRows) -> Recommendations:
         width = max(len(self.known.items), self.config.n_candidates * len(self.column_names))
         blocks = row_blocks(len(asked.user_index), width)
+        if len(blocks) == 1:
+            return self._ranked(asked, rows)
         parts = [self._ranked(asked.part(start, stop), rows.part(start, stop)) for start, stop in blocks]
         return Recommendations.joined(parts, asked.k)
 
     def _ranked(self, asked: Asked, rows: UserRows) -> Recommendations:
         """Lists for a block of users."""
         depth = self.config.n_candidates
-        further = np.bincount(asked.excluded_row).max(initial=0)
-        found = self._candidates.best(asked.without_exclusions._replace(k=depth + further))
-        place = np.broadcast_to(np.arange(depth), (len(asked.user_index), depth))
+        further = int(np.bincount(asked.excluded_row).max(initial=0))
+        found = self._candidates.best(asked.retrieval(depth + further))
+        place = np.arange(depth)[np.newaxis].repeat(len(asked.user_index), axis=0)
         if further:
             # The next ones come in for those excluded. Nobody's score changes by that, as no place in the list does.
             excluded = _contains(asked, found.item_index, len(self.known.items))
@@ -261,20 +263,21 @@ class RankerWrapper(RecommenderWrapper):
         scores = self._candidate_scores(found, place, rows)
         scores[found.item_index == PADDING] = np.nan
         chosen, best = top_k(scores, asked.k)
-        item = np.take_along_axis(found.item_index, chosen, axis=1)
+        item = found.item_index[np.arange(len(chosen))[:, np.newaxis], chosen]
         return Recommendations(np.where(chosen == PADDING, PADDING, item), best, found.cold)
 
     def _candidate_scores(
         self, found: Recommendations, place: npt.NDArray[np.int64], rows: UserRows
     ) -> npt.NDArray[np.float32]:
         """(n, c) float32; popularity for cold users without features."""
-        ranked = ~found.cold | rows.given
         scores = found.scores.copy()
-        if ranked.any():
+        ranked = np.flatnonzero(~found.cold | rows.given)
+        if len(ranked):
             retrieved = scores[ranked]
-            last = len(self._typical_scores) - 1
             cold = found.cold[ranked]
-            retrieved[cold] = self._typical_scores[np.minimum(place[ranked][cold], last)]
+            if cold.any():
+                last = len(self._typical_scores) - 1
+                retrieved[cold] = self._typical_scores[np.minimum(place[ranked][cold], last)]
             columns = ranking_columns(
                 self.layout, rows.rows[ranked], self._item_rows, found.item_index[ranked], retrieved, place[ranked]
             )

@@ -49,12 +49,12 @@ def ranking_columns(
     """
     n, c = item_index.shape
     n_user, n_both = user_rows.shape[1], user_rows.shape[1] + item_rows.shape[1]
-    columns = np.empty((n * c, n_both + len(CROSS_FEATURES) + len(RETRIEVER_COLUMNS)), np.float32)
-    columns[:, :n_user] = np.repeat(user_rows, c, axis=0)
-    columns[:, n_user:n_both] = item_rows[item_index.ravel()]
+    columns = np.empty((n, c, n_both + len(CROSS_FEATURES) + len(RETRIEVER_COLUMNS)), np.float32)
+    columns[..., :n_user] = user_rows[:, np.newaxis]
+    columns[..., n_user:n_both] = item_rows[item_index]
     # A user's row for each candidate, also where there is one user: the same bits in a batch of any size.
-    columns[:, n_both:-2] = cross_features(layout, columns[:, :n_user], columns[:, n_user:n_both])
-    columns[:, -2] = np.nan_to_num(scores.ravel())
-    places = np.broadcast_to(np.arange(c), (n, c)) if place is None else place
-    columns[:, -1] = np.log1p(places.ravel().astype(np.float32))
-    return columns.reshape(n, c, columns.shape[1])
+    each = columns.reshape(n * c, columns.shape[2])
+    each[:, n_both:-2] = cross_features(layout, each[:, :n_user], each[:, n_user:n_both])
+    columns[..., -2] = np.where(np.isnan(scores), 0, scores)
+    columns[..., -1] = np.log1p(np.arange(c, dtype=np.float32) if place is None else place.astype(np.float32))
+    return columns

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 PADDING = -1
+_LOWEST = np.iinfo(np.int32).min
 
 
 def top_k(scores: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -34,7 +35,7 @@ def top_k(scores: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int64
     if width < m:
         keys.partition(width - 1, axis=1)
     chosen = np.sort(keys[:, :width], axis=1) & 0xFFFF_FFFF
-    best[:, :width] = np.take_along_axis(scores, chosen, axis=1)
+    best[:, :width] = scores[np.arange(n)[:, np.newaxis], chosen]
     index[:, :width] = np.where(np.isnan(best[:, :width]), PADDING, chosen)
     return index, best
 
@@ -49,7 +50,7 @@ def _ranking_keys(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     bits = (scores + np.float32(0.0)).view(np.int32)
     # Bits of negative floats ascend as the numbers descend: flipping all but the sign puts them in order.
     ascending = bits ^ ((bits >> 31) & np.int32(0x7FFF_FFFF))
-    np.copyto(ascending, np.iinfo(np.int32).min, where=np.isnan(scores))
+    np.copyto(ascending, _LOWEST, where=np.isnan(scores))
     keys = (~ascending).astype(np.int64)
     keys <<= 32
     keys |= np.arange(scores.shape[1])

@@ -11,7 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from core.errors import BadInput, DataError
+from core.errors import BadInput, ConfigError, DataError
+from core.settings import load_settings
+from feature_repo.packed import layout_key
+from feature_repo.redis_client import connect
+from feature_repo.snapshots import read_snapshots
+from serving.redis_process import redis_for
 from tests.small_releases import write_release
 
 
@@ -47,6 +52,21 @@ def test_build_show_push(tmp_path: Path) -> None:
     assert "1 fresh rows are online" in screentest("push", tmp_path / "fresh.parquet", "--out", out).output
     lines = screentest("show", user, "--out", out).output.splitlines()
     assert [line.split()[1] for line in lines if line.split()[:1] == ["rating_count"]] == ["77"]
+
+
+def test_one_version_is_kept_until_it_is_removed(tmp_path: Path) -> None:
+    """What an earlier build of other data saved does not pile up."""
+    out = tmp_path / "features"
+    for shape in ("ml-latest", "ml-100k"):
+        assert screentest("build", "--data", write_release(shape, tmp_path / shape), "--out", out).exit_code == 0
+    version = read_snapshots(out / "snapshots").version
+
+    with redis_for(load_settings(), out / "redis") as redis, connect(redis.url, timeout_s=5) as client:
+        assert list(client.scan_iter("screentest:features:*:layout")) == [layout_key(version).encode()]
+
+    assert f"keys of version {version} removed" in screentest("remove", version, "--out", out).output
+    assert f"nothing of version {version}" in screentest("remove", version, "--out", out).output
+    assert isinstance(screentest("remove", "*", "--out", out).exception, ConfigError)
 
 
 def test_what_was_never_built_cannot_be_shown(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
 from core.errors import ConfigError
-from core.settings import Settings, load_settings
+from core.settings import Settings, exported, kept, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,3 +78,21 @@ def test_the_shipped_files_list_every_option_with_its_default() -> None:
     own_names |= {"data_loader_type", "data_source_path", "redis_url"}
     for name in Settings.model_fields:
         assert (name.upper() if name in own_names else f"SCREENTEST_{name.upper()}") + "=" in example
+
+
+def test_what_a_block_does_to_the_environment_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCREENTEST_THERE", "before")
+    monkeypatch.delenv("SCREENTEST_ABSENT", raising=False)
+    names = ("SCREENTEST_THERE", "SCREENTEST_ABSENT")
+
+    def change() -> None:
+        with kept(names), exported(dict.fromkeys(names, "exported")):
+            os.environ.update(SCREENTEST_THERE="changed", SCREENTEST_ABSENT="changed")
+        with kept(names):
+            del os.environ["SCREENTEST_THERE"]
+            os.environ["SCREENTEST_ABSENT"] = "changed"
+            raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        change()
+    assert [os.environ.get(name) for name in names] == ["before", None]

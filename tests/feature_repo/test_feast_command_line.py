@@ -13,6 +13,7 @@ import pytest
 from feature_repo.lazy_feast import feast as feast_module
 from feature_repo.snapshots import write_snapshots
 from feature_repo.views import ITEM_VIEWS, USER_ITEM, USER_VIEWS
+from tests.redis_server import dead_url
 from tests.small_feature_world import small_world
 
 FOLDER = Path(__file__).parents[2] / "feature_repo"
@@ -47,6 +48,24 @@ def test_apply_and_list(copy: Path) -> None:
     for view in (*USER_VIEWS, *ITEM_VIEWS):
         assert view.name in listed
     assert USER_ITEM in listed
+
+
+def test_the_url_and_its_password_stay_in_the_environment(copy: Path) -> None:
+    feast(copy, "redis://:hush@127.0.0.1:1/0", "apply")
+    for file in copy.rglob("*"):
+        assert file.is_dir() or b"hush" not in file.read_bytes(), file
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("url", ["", dead_url()], ids=["none", "dead"])
+def test_a_redis_that_is_not_there_is_told_last(url: str, copy: Path) -> None:
+    """After Feast's traceback, which it prints of everything."""
+    feast(copy, url, "apply")
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        feast(copy, url, "get-online-features", "-f", "user_activity:rating_count", "-e", "user_id=1")
+    last = raised.value.stderr.strip().splitlines()[-1]
+    assert ("cannot be reached; start it" if url else "REDIS_URL is not set") in last
+    assert "hush" not in raised.value.stderr
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ from feature_repo import build
 from feature_repo.build import Built, build_features
 from feature_repo.checks import Check, leakage_check, online_check, schema_check
 from feature_repo.columns import frame_of
+from feature_repo.matrices import features_as_of
 from feature_repo.offline import item_table, user_table
 from feature_repo.packed import layout_key
 from feature_repo.redis_client import connect
@@ -24,6 +25,7 @@ from feature_repo.report import features_html, spread
 from feature_repo.snapshots import SnapshotSet, write_snapshots
 from feature_repo.store import Store
 from feature_repo.views import EVENT_TIMESTAMP, USER_VIEWS, full_names
+from tests.real_redis import real_redis
 from tests.redis_server import dead_url, empty_database
 from tests.small_feature_world import random_world, small_world
 
@@ -82,6 +84,95 @@ def test_building_again_starts_anew(built: Built, kept_url: str) -> None:
     again = build_features(WORLD, built.snapshots.folder, every_days=30, redis_url=kept_url)
 
     assert again.figures == built.figures
+
+
+def test_a_build_that_dies_takes_nothing_offline(
+    built: Built, kept_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a second build of the same version disturb the first: whoever reads meanwhile finds every row."""
+
+    def die(_stage: str, done: int, *_: object) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "report", die)
+    with pytest.raises(KeyboardInterrupt):
+        build_features(WORLD, tmp_path / "features", every_days=30, redis_url=kept_url)
+
+    assert schema_problems(WORLD, built.snapshots) == []
+    users, items = user_table(built.snapshots), item_table(built.snapshots)
+    assert online_check(Store(built.snapshots, kept_url, timeout_s=5), users, items, seed=2).problems == []
+
+
+def test_the_password_is_written_nowhere(tmp_path: Path) -> None:
+    """The folder is an artifact of the pipeline, the page another."""
+    (tmp_path / "redis").mkdir()
+    with real_redis(tmp_path / "redis", "--requirepass", "hush-hush", credentials=":hush-hush@") as server:
+        found = build_features(WORLD, tmp_path / "features", every_days=90, redis_url=server.url)
+    assert (tmp_path / "features" / "registry.db").is_file()
+    for file in (tmp_path / "features").rglob("*"):
+        assert file.is_dir() or b"hush" not in file.read_bytes(), file
+    assert "hush" not in found.html + str(found.figures) + repr(found.snapshots)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_redis_that_dies_on_the_way_is_told(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After declaring, after materialising, before the checks."""
+    (tmp_path / "redis").mkdir()
+    with real_redis(tmp_path / "redis") as server:
+        monkeypatch.setattr(build, "report", lambda _stage, done, *_: server.kill() if done == step else None)
+        with pytest.raises(FeatureStoreError, match="cannot be reached") as raised:
+            build_features(WORLD, tmp_path / "features", every_days=90, redis_url=server.url)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_redis_that_takes_nothing_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with (
+        real_redis(tmp_path / "redis", "--maxmemory", "1") as server,
+        pytest.raises(FeatureStoreError, match="is full"),
+    ):
+        build_features(WORLD, tmp_path / "features", every_days=90, redis_url=server.url)
+    assert not (tmp_path / "features").exists()
+
+
+#: Ids that mean something to Redis, to a URL, to a glob, to a terminal; and two that are the same number.
+ODD = dict(
+    zip(range(1, 13), ["a:b", "*", "é ü", "x\ny", "007", "7", "[a]?", "user:1", "%41", "'\"", "\\", " "], strict=True)
+)
+
+
+def renamed(world: Interactions) -> Interactions:
+    tables = ("ratings", "items", "genres", "tags")
+    ids = {name: [key for key in ("user_id", "item_id") if key in getattr(world, name)] for name in tables}
+    return replace(
+        world,
+        **{
+            name: (table := getattr(world, name)).assign(**{key: table[key].map(ODD) for key in ids[name]})
+            for name in ids
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(Interactions(WORLD.ratings), id="ratings alone"),
+        pytest.param(replace(WORLD, tags=WORLD.tags.iloc[:0], genres=WORLD.genres.iloc[:0]), id="no tags, no genres"),
+        pytest.param(replace(WORLD, ratings=WORLD.ratings.assign(timestamp=0)), id="no times"),
+        pytest.param(Interactions(WORLD.ratings.iloc[:1]), id="one rating"),
+        pytest.param(renamed(WORLD), id="odd ids"),
+    ],
+)
+def test_data_of_any_shape_go_online(world: Interactions, redis_url: str, tmp_path: Path) -> None:
+    found = build_features(world, tmp_path / "features", every_days=60, redis_url=redis_url)
+
+    expected = features_as_of(world)
+    store = Store(found.snapshots, redis_url, timeout_s=5)
+    users = expected.users.ids.astype(str).tolist()
+    np.testing.assert_array_equal(store.user_rows(users), expected.user)
+    np.testing.assert_array_equal(store.packed_rows(users), expected.user)
+    np.testing.assert_array_equal(store.item_rows(expected.items.ids.astype(str).tolist()), expected.item)
 
 
 def test_without_a_redis_nothing_is_computed(tmp_path: Path) -> None:

@@ -150,3 +150,24 @@ def test_version_tells_ratings_apart_but_not_their_order() -> None:
     assert features_version(world.take(np.arange(7)[::-1]), layout) == version
     assert features_version(world.take(np.arange(6)), layout) != version
     assert features_version(replace(world, ratings=world.ratings.assign(rating=np.float32(3))), layout) != version
+
+
+def test_version_tells_apart_what_is_known_of_items_and_users() -> None:
+    """Else features of mended years, genres or ages would be taken for those a model learned from."""
+    world = small_world()
+    layout = features_as_of(world).layout
+    reordered = replace(world, genres=world.genres[::-1], items=world.items[::-1], users=world.users[::-1])
+    assert features_version(reordered, layout) == features_version(world, layout)
+    assert features_version(replace(world, items=world.items.assign(title="?")), layout) == features_version(
+        world, layout
+    )
+    others = [
+        replace(world, items=world.items.assign(year=pd.array([1991, 2000, None, 1950], dtype="Int16"))),
+        replace(world, genres=world.genres.assign(item_id=[10, 10, 30, 40])),
+        replace(world, users=world.users.assign(age=[25, 53, 18])),
+        replace(world, users=world.users.assign(gender=["F", "F", "M"])),
+        replace(world, users=world.users.assign(occupation=["artist", "other", "writer"])),
+        replace(world, users=world.users.drop(columns=["age", "gender", "occupation"])),
+        replace(world, users=world.users.iloc[:0]),
+    ]
+    assert len({features_version(one, layout) for one in [world, *others]}) == len(others) + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import redis
@@ -13,6 +15,7 @@ from core.errors import FeatureStoreError
 from feature_repo import packed
 from feature_repo.packed import decode, encode, layout_key, read_packed, user_key, write_packed
 from feature_repo.redis_client import connect
+from tests.real_redis import real_redis
 
 
 @given(rows=arrays(np.float32, array_shapes(min_dims=2, max_dims=2), elements=st.floats(width=32)))
@@ -56,9 +59,9 @@ def test_what_is_written_is_read(redis_url: str, monkeypatch: pytest.MonkeyPatch
         assert client.get(layout_key("abc")) is not None
 
 
-def test_the_layout_says_that_a_version_is_complete(redis_url: str) -> None:
+def test_the_layout_says_that_a_version_is_complete(tmp_path: Path) -> None:
     """It is written last, so whoever finds it finds the rows."""
-    with connect(redis_url, timeout_s=5) as client:
+    with real_redis(tmp_path) as server, server.client() as client:
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(redis.RedisError):

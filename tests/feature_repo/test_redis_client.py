@@ -11,7 +11,17 @@ import pytest
 import redis
 
 from core.errors import ConfigError, FeatureStoreError, ScreentestError
-from feature_repo.redis_client import CONNECT_TIMEOUT_S, address, check, connect, connect_async, refusals
+from feature_repo.redis_client import (
+    CONNECT_TIMEOUT_S,
+    address,
+    check,
+    check_writable,
+    connect,
+    connect_async,
+    refusals,
+)
+from feature_repo.redis_connection import TimerConnection
+from tests.real_redis import RealRedis, real_redis
 from tests.redis_server import Impostor, dead_url
 
 
@@ -28,12 +38,19 @@ def said(error: ScreentestError) -> str:
     return text
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRedis]:
+    """A Redis that a test may set as it likes; it must put things right again."""
+    with real_redis(tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
 @pytest.fixture
-def guarded(redis_url: str) -> Iterator[str]:
+def guarded(own: RealRedis) -> Iterator[str]:
     """A Redis with a password."""
-    with connect(redis_url, timeout_s=5) as client:
+    with own.client() as client:
         client.config_set("requirepass", "open sesame")
-        yield redis_url
+        yield own.url
         client.config_set("requirepass", "")
 
 
@@ -83,8 +100,71 @@ def test_a_refused_command_is_told(redis_url: str) -> None:
             client.hget("text", "field")
 
 
+def written_at_once(url: str) -> None:
+    """As Feast writes: redis-py quotes the whole command when Redis refuses one of many."""
+    with connect(url, timeout_s=5) as client, refusals(url), client.pipeline(transaction=False) as pipe:
+        pipe.hset("key", mapping={"field": b"\x00\n\xff"})
+        pipe.execute()
+
+
+def test_a_full_redis_is_told(own: RealRedis) -> None:
+    with own.client() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            check(own.url, timeout_s=5)
+            for write in (lambda: check_writable(own.url, timeout_s=5), lambda: written_at_once(own.url)):
+                with pytest.raises(FeatureStoreError, match="is full and writes nothing more; raise its maxmemory"):
+                    write()
+        finally:
+            client.config_set("maxmemory", 0)
+    check_writable(own.url, timeout_s=5)
+
+
+def test_a_replica_is_told(own: RealRedis) -> None:
+    with own.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            with pytest.raises(FeatureStoreError, match="is a replica and cannot be written; name its primary"):
+                check_writable(own.url, timeout_s=5)
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def test_a_user_that_may_not_write_is_told(own: RealRedis) -> None:
+    with own.client() as client:
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">hush", "~*", "+@read", "+@connection")
+    url = own.url.replace("//", "//reader:hush@")
+    check(url, timeout_s=5)
+    for write, command in ((lambda: check_writable(url, timeout_s=5), "set"), (lambda: written_at_once(url), "hset")):
+        with pytest.raises(FeatureStoreError, match=rf"refused a command: this user has .* '{command}'") as raised:
+            write()
+        said(raised.value)
+
+
+def test_tls_and_sockets_are_spoken_by_what_speaks_them() -> None:
+    """The password must not cross in the clear because a connection class of ours was put in."""
+    kinds = [
+        connect_async(f"{scheme}host").connection_pool.connection_class
+        for scheme in ("redis://", "rediss://", "unix:///")
+    ]
+    assert kinds == [TimerConnection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection]
+    assert connect("rediss://host").connection_pool.connection_class is redis.SSLConnection
+
+
+def test_something_that_speaks_no_tls(web_server: Impostor) -> None:
+    assert "cannot be reached over TLS" in refusal(web_server.url.replace("redis:", "rediss:"))
+
+
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:6379", "http://me:hush@host:6379", "redis://:hush@host:none/0", "redis://:hush@host:99999"]
+    "url",
+    [
+        *("", "127.0.0.1:6379", "http://me:hush@host:6379", "redis://:hush@host:none/0", "redis://:hush@host:99999"),
+        # A password without a host behind it, with a slash in it, and where none is expected.
+        *("redis://:hush", "redis://me:hush", "redis://:12/hush@host:6379/0", "http://host?password=hush"),
+        # A database that is no number, options that redis-py does not know.
+        *("redis://host:6379/features", "redis://host?hurry=1", "redis://host?socket_timeout=x"),
+        "rediss://host?ssl_cert_reqs=sometimes",
+    ],
 )
 def test_no_address_of_a_redis(url: str) -> None:
     with pytest.raises(ConfigError, match="expected redis://") as raised:

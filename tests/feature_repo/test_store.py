@@ -47,7 +47,8 @@ def opened(snapshots: SnapshotSet, redis_server: str) -> Store:
 @pytest.fixture
 def store(opened: Store) -> Store:
     """What the snapshots say, and nothing pushed."""
-    opened.start_anew()
+    empty_database(opened.url, 1)
+    opened.apply()
     opened.materialise()
     return opened
 
@@ -112,7 +113,7 @@ def test_nobody_is_asked_for(store: Store) -> None:
 
 def test_at_an_earlier_moment(store: Store, users: SnapshotTable) -> None:
     earlier = store.snapshots.times[-3]
-    store.start_anew()
+    empty_database(store.url, 1)
     store.materialise(earlier)
 
     found = store.user_rows(users.ids.tolist())
@@ -176,14 +177,13 @@ def test_items_can_be_pushed(store: Store) -> None:
     np.testing.assert_array_equal(store.item_rows(["10"]), rows)
 
 
-def test_a_push_outlives_materialising_again_but_not_a_new_start(store: Store) -> None:
+def test_a_push_outlives_materialising_again_unless_told_otherwise(store: Store) -> None:
     before = store.user_rows(["1"])
     store.push_users(fresh_rows(store, ["1"], before + 1))
     store.materialise()
     np.testing.assert_array_equal(store.user_rows(["1"]), before + 1)
 
-    store.start_anew()
-    store.materialise()
+    store.materialise(overwrite=True)
 
     np.testing.assert_array_equal(store.user_rows(["1"]), before)
 
@@ -203,8 +203,8 @@ def test_versions_do_not_mix(store: Store, redis_server: str, tmp_path: Path) ->
 
     assert second.project != store.project
     assert np.isnan(second.user_rows(["1"])).all()
-    second.materialise()
-    second.start_anew()
+    second.materialise(overwrite=True)
+    assert not np.isnan(second.user_rows(["1"])).all()
     assert not np.isnan(store.user_rows(["1"])).all()
 
 

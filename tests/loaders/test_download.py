@@ -12,11 +12,10 @@ from threading import Thread
 
 import pytest
 
-from core.errors import ConfigError, DataError, DownloadError, ScreentestError
+from core.errors import DataError, DownloadError, ScreentestError
 from loaders import download as module
 from loaders.cache_slot import Origin
 from loaders.download import download
-from loaders.fetch import fetch as fetch_address
 from tests.file_server import Served, serving
 
 CONTENT = bytes(range(256)) * 4096
@@ -302,24 +301,6 @@ def test_parts_that_never_fit_are_not_asked_for_without_end(served: Served, targ
 def test_a_part_is_glued_on_only_if_it_fits(headers: dict[str, str], right: bool) -> None:
     begun = Origin("http://here", version='"one"', modified="Monday", size=10)
     assert module._continues({"Content-Range": "bytes 5-9/10", **headers}, begun, 5) is right
-
-
-@pytest.mark.parametrize(
-    ("address", "kind"),
-    [
-        ("http://me:secret@host:port/x.zip", DownloadError),
-        ("http://me:secret@/x.zip", DownloadError),
-        ("http://me:secret@[host/x.zip", ConfigError),
-        ("s3://me:secret@host/x.zip", ConfigError),
-    ],
-)
-def test_an_address_that_is_none_is_one_line_without_its_secrets(
-    address: str, kind: type[ScreentestError], tmp_path: Path
-) -> None:
-    with pytest.raises(kind, match="expected http") as caught:
-        fetch_address(address, tmp_path)
-    assert "\n" not in str(caught.value)
-    assert "secret" not in str(caught.value)
 
 
 def test_a_redirect_to_a_file_of_this_machine_is_not_followed(served: Served, target: Path) -> None:

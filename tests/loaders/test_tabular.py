@@ -1,119 +1,23 @@
-"""Tables of any kind with columns of any names read alike, and bad rows are named."""
+"""Tables of any kind with columns of any names read alike."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import ConfigError, DataError
+from core.errors import ConfigError
 from loaders import blocks, json_files, parquet_files
 from loaders.base import SplitRule
 from loaders.columns import ColumnMap, parse_columns
 from loaders.local import LocalDataLoader
 from loaders.prepared import PreparedDataLoader, write_prepared
-from loaders.tabular import IMPLICIT_RATING, TableDataLoader, inspect_tables
+from loaders.tabular import IMPLICIT_RATING, TableDataLoader
 from tests.small_releases import movielens_ratings, write_release, zip_folder
-
-Writer = Callable[[pd.DataFrame, Path], None]
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    path.write_text(frame.to_csv(index=False))
-
-
-def write_semicolons(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, sep=";", quoting=csv.QUOTE_ALL)
-
-
-def write_tabs(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, sep="\t", lineterminator="\r\n")
-
-
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path)
-
-
-def write_array(frame: pd.DataFrame, path: Path) -> None:
-    path.write_text(json.dumps(frame.to_dict("records"), indent=1))
-
-
-def write_lines(frame: pd.DataFrame, path: Path) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")))
-
-
-def packed(write: Writer) -> Writer:
-    def write_packed(frame: pd.DataFrame, path: Path) -> None:
-        write(frame, path)
-        path.write_bytes(gzip.compress(path.read_bytes()))
-
-    return write_packed
-
-
-KINDS: dict[str, Writer] = {
-    "csv": write_csv,
-    "csv with semicolons.csv": write_semicolons,
-    "tsv": write_tabs,
-    "parquet": write_parquet,
-    "json": write_array,
-    "jsonl": write_lines,
-    "ndjson": write_lines,
-    "csv.gz": packed(write_csv),
-    "jsonl.gz": packed(write_lines),
-    "json.gz": packed(write_array),
-}
-#: Where the rows of each kind begin, for messages.
-FIRST = {"csv": 2, "parquet": 1, "json": 1, "jsonl": 1}
-
-
-def write(kind: str, frame: pd.DataFrame, folder: Path, stem: str = "ratings") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{stem}.{kind.rpartition(' ')[2].removeprefix('semicolons.')}"
-    KINDS[kind](frame, path)
-    return path
-
-
-def shop(ratings: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The small release's ratings as another shop would write them."""
-    ratings = movielens_ratings() if ratings is None else ratings
-    return pd.DataFrame(
-        {
-            "uid": [f"u-{user}" for user in ratings["user_id"]],
-            "note": "x, y",
-            "ts": pd.to_datetime(ratings["timestamp"], unit="s").dt.strftime("%Y-%m-%dT%H:%M:%S"),
-            "sku": [f"é{item}" for item in ratings["item_id"]],
-            "stars": ratings["rating"],
-        }
-    )
-
-
-SHOP = {"user_id": "uid", "item_id": "sku", "rating": "stars", "timestamp": "ts"}
-
-
-def refusal(path: Path, **options: object) -> str:
-    with pytest.raises(DataError) as caught:
-        TableDataLoader(path, **options).load()
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-def with_cell(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:
-    frame = frame.astype({column: object})
-    frame.loc[row, column] = value
-    return frame
-
-
-def many_ratings() -> pd.DataFrame:
-    """The small release's ratings by 60 users: one bad row among them is a small share."""
-    copies = [movielens_ratings().assign(user_id=lambda frame, n=n: frame["user_id"] + 3 * n) for n in range(20)]
-    return pd.concat(copies, ignore_index=True)
+from tests.written_tables import FIRST, KINDS, SHOP, refusal, shop, with_cell, write
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -267,157 +171,10 @@ def test_times_of_parquet_are_understood(values: pd.DatetimeIndex, tmp_path: Pat
     assert TableDataLoader(write("parquet", frame, tmp_path)).load().ratings["timestamp"].tolist() == [1_562_243_400]
 
 
-BAD = [
-    ("rating", "many", "rating is 'many'; expected a number"),
-    ("rating", None, "rating is {missing}; expected a number"),
-    ("rating", 9, "rating is 9.0; expected a number above 0 and up to 5"),
-    ("user_id", "x", "user_id is 'x'; expected an integer"),
-    ("user_id", 1.5, "user_id is {1.5}; expected an integer"),
-    ("timestamp", -4, "timestamp is -4; expected seconds since 1970 (UTC), neither negative nor milliseconds"),
-    ("item_id", 1, "user 1 and item 1 again (first on line {first}); expected one rating per user and item"),
-]
-
-
 def test_parquet_says_itself_that_ids_are_text(tmp_path: Path) -> None:
     path = write("parquet", movielens_ratings().astype({"user_id": str}), tmp_path)
 
     assert TableDataLoader(path).load().ratings["user_id"].tolist()[:3] == ["1", "1", "1"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "column", "value", "message"),
-    [
-        (kind, *bad)
-        for kind in ("csv", "parquet", "json", "jsonl")
-        for bad in BAD
-        if (kind, *bad[:2]) != ("parquet", "user_id", "x")
-    ],
-)
-def test_a_bad_row_is_named_and_can_be_set_aside(
-    kind: str, column: str, value: object, message: str, tmp_path: Path
-) -> None:
-    frame = with_cell(many_ratings(), 2, column, value)
-    if kind == "parquet":
-        # A column of Parquet has one type: whole numbers with one that is not are floats, and text ids are text.
-        frame = frame.astype({column: str if isinstance(value, str) else "float64"})
-    path = write(kind, frame, tmp_path)
-
-    found = refusal(path)
-
-    line = 2 + FIRST[kind]
-    assert found.startswith(f"{path}:{line}: ")
-    expected = message.replace("{first}", str(FIRST[kind]))
-    expected = expected.replace("{missing}", "''" if kind == "csv" else "None")
-    expected = expected.replace("{1.5}", "'1.5'" if kind == "csv" else "1.5")
-    assert expected in found
-    loader = TableDataLoader(path, quarantine=tmp_path / "aside.csv")
-    assert len(loader.load()) == len(frame) - 1
-    with (tmp_path / "aside.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["file"], row["line"]) for row in rows] == [(str(path), str(line))]
-    assert "978300" in rows[0]["text"] or column == "timestamp"
-
-
-def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
-    path = write("jsonl", movielens_ratings(), tmp_path)
-    lines = path.read_text().splitlines()
-    lines[3], lines[5] = '{"user_id": 1,', "[1, 2]"
-    path.write_text("\n".join(lines))
-
-    found = [text for problem in inspect_tables(path, ColumnMap()).problems for text in problem.texts()]
-
-    rule = "is no JSON object; expected one JSON object per line, or one array of objects"
-    assert found == [f"""{path}:4: '{{"user_id": 1,' {rule}""", f"{path}:6: '[1, 2]' {rule}"]
-
-
-@pytest.mark.parametrize("text", ["[1, 2", "[{]", "[]", "{}", "", "nonsense"])
-def test_json_that_holds_no_table_is_named(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "ratings.json"
-    path.write_text(text)
-
-    assert refusal(path).startswith(str(path))
-
-
-def test_a_parquet_file_that_is_none_is_named(tmp_path: Path) -> None:
-    path = write("parquet", movielens_ratings(), tmp_path)
-    path.write_bytes(path.read_bytes()[:-100])
-
-    assert refusal(path).startswith(f"{path}: is no readable Parquet file: truncated, damaged")
-
-
-def test_a_gzip_that_is_cut_is_named(tmp_path: Path) -> None:
-    path = write("csv.gz", movielens_ratings(), tmp_path)
-    path.write_bytes(path.read_bytes()[:-20])
-
-    assert refusal(path).startswith(f"{path}: is no complete gzip")
-
-
-def test_columns_that_are_missing_are_named_with_the_way_to_name_them(tmp_path: Path) -> None:
-    path = write("csv", shop(), tmp_path)
-
-    assert refusal(path) == (
-        f"{path}:1: its columns are uid, note, ts, sku, stars; expected user_id or userId, item_id or itemId or "
-        "movie_id or movieId, timestamp or timestamp_ms or timestamp_us (and rating if known); where they are called "
-        "otherwise, map them: columns user_id=…,item_id=…"
-    )
-    assert "expected uid, nothing, ts (and stars if known)" in refusal(path, columns={**SHOP, "item_id": "nothing"})
-    without_time = write("csv", movielens_ratings().drop(columns="timestamp"), tmp_path / "without")
-    assert "timestamp or timestamp_ms or timestamp_us" in refusal(without_time)
-
-
-def test_few_ids_that_are_no_integers_are_bad_rows_and_many_are_text(tmp_path: Path) -> None:
-    ratings = many_ratings()
-    few = write("csv", with_cell(ratings, len(ratings) - 1, "user_id", "x"), tmp_path / "few")
-    many = ratings.astype({"user_id": object})
-    many.loc[len(many) // 2 :, "user_id"] = "x" + many["user_id"].astype(str)
-    many = write("csv", many, tmp_path / "many")
-
-    assert f"{few}:{len(ratings) + 1}: user_id is 'x'; expected an integer" in refusal(few)
-    assert TableDataLoader(many).load().ratings["user_id"].tolist()[0] == "1"
-
-
-def test_text_ids_that_are_blank_are_bad_rows(tmp_path: Path) -> None:
-    path = write("csv", with_cell(shop(), 4, "uid", " "), tmp_path)
-
-    assert refusal(path, columns=SHOP) == f"{path}:6: uid is missing; expected an id"
-
-
-def test_an_item_that_is_not_listed_is_a_bad_row(tmp_path: Path) -> None:
-    path = write("csv", movielens_ratings(), tmp_path)
-    items = write("jsonl", pd.DataFrame({"item_id": [1, 5, 7, 8, 9]}), tmp_path, "items")
-
-    assert refusal(tmp_path).startswith(
-        f"{path}:7: item 12 is not listed; expected a row for it in {items} (and 2 more"
-    )
-
-
-def test_a_year_that_is_none_is_a_bad_row(tmp_path: Path) -> None:
-    write("csv", movielens_ratings(), tmp_path)
-    items = write("csv", pd.DataFrame({"item_id": [1, 5, 7, 8, 9, 12], "year": "199x"}), tmp_path, "items")
-
-    assert f"{items}:2: year is '199x'; expected four digits, or nothing" in refusal(tmp_path)
-
-
-def test_other_tables_have_the_ids_of_the_ratings(tmp_path: Path) -> None:
-    write("csv", movielens_ratings(), tmp_path)
-    items = write("csv", pd.DataFrame({"item_id": ["1", "five"]}), tmp_path, "items")
-
-    assert f"{items}:3: item_id is 'five'; expected an integer" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["notes.txt", "ratings.xlsx"])
-def test_a_file_of_an_unknown_kind_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text("hello")
-
-    assert "is of an unknown kind; expected a name that ends with .csv" in refusal(tmp_path / name)
-    assert f"holds {name}; expected ratings.csv, ratings.parquet" in refusal(tmp_path)
-
-
-def test_two_files_of_ratings_are_not_guessed_at(tmp_path: Path) -> None:
-    for kind in ("csv", "parquet"):
-        write(kind, movielens_ratings(), tmp_path)
-
-    assert "holds ratings.csv and ratings.parquet; expected one file of ratings" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

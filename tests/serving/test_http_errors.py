@@ -28,7 +28,7 @@ async def fail(request: Request) -> Response:
 
 
 async def echo(request: Request) -> Response:
-    return Json(await json_object(request))
+    return Json(await json_object(request.receive))
 
 
 APPLICATION = Starlette(

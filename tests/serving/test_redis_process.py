@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import ResponseError
 
 from core.errors import FeatureStoreError
 from core.settings import Settings, load_settings
@@ -50,7 +52,8 @@ def test_it_serves_this_machine_only_and_is_gone_afterwards(settings: Settings, 
         bound = {one.laddr.ip for one in psutil.Process(pid).connections() if one.status == psutil.CONN_LISTEN}
         assert bound == {"127.0.0.1"}
         with connect(redis.url, timeout_s=5) as client:
-            assert {**client.config_get("save"), **client.config_get("appendonly")} == {"save": "", "appendonly": "no"}
+            client.set("kept", "no")
+            assert client.info("persistence")["aof_enabled"] == 0
     assert not psutil.pid_exists(pid)
     assert {file.name for file in folder.iterdir()} == {"redis.log"}
 
@@ -65,11 +68,51 @@ def test_what_is_saved_is_there_the_next_time(settings: Settings, tmp_path: Path
         assert client.mget("kept", "forgotten") == [b"yes", None]
 
 
+def test_who_reaches_the_port_gets_no_further(settings: Settings, tmp_path: Path) -> None:
+    """It has no password; with CONFIG SET dir it would write files of this user anywhere."""
+    with redis_for(settings, tmp_path) as redis, connect(redis.url, timeout_s=5) as client:
+        for command in ("CONFIG GET dir", "MODULE LIST", "DEBUG SLEEP 0", "REPLICAOF NO ONE", "SLAVEOF NO ONE"):
+            with pytest.raises(ResponseError, match="unknown command"):
+                client.execute_command(*command.split())
+
+
+def test_what_was_found_can_be_cleared(settings: Settings, tmp_path: Path) -> None:
+    with redis_for(settings, tmp_path) as redis, connect(redis.url, timeout_s=5) as client:
+        client.set("old", "yes")
+        redis.save()
+    with redis_for(settings, tmp_path) as redis, connect(redis.url, timeout_s=5) as client:
+        redis.clear()
+        assert client.dbsize() == 0
+    with redis_for(settings, tmp_path) as redis, connect(redis.url, timeout_s=5) as client:
+        assert client.get("old") == b"yes", "nothing was saved since"
+
+
+def test_what_cannot_be_saved_is_told(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    with redis_for(settings, folder) as redis:
+        shutil.rmtree(folder)
+        with pytest.raises(FeatureStoreError, match="is the disk full") as raised:
+            redis.save()
+    assert "\n" not in str(raised.value)
+    assert f"nothing was saved to {folder / 'dump.rdb'}" in str(raised.value)
+
+
+def test_two_may_run_in_one_folder(settings: Settings, tmp_path: Path) -> None:
+    with redis_for(settings, tmp_path) as first:
+        with redis_for(settings, tmp_path) as second:
+            assert pid_at(first.url) != pid_at(second.url)
+        assert pid_at(first.url)
+
+
 def test_a_redis_that_is_named_is_used_and_left_alone(tmp_path: Path) -> None:
     with running_redis(tmp_path / "theirs") as url:
         pid = pid_at(url)
         with redis_for(load_settings(redis_url=url), tmp_path / "ours") as redis:
             assert (redis.url, redis.embedded) == (url, False)
+            with connect(url, timeout_s=5) as client:
+                client.set("theirs", "yes")
+                redis.clear()
+                assert client.get("theirs") == b"yes"
             redis.save()
         assert pid_at(url) == pid
         assert not (tmp_path / "ours").exists()
