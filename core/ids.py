@@ -47,6 +47,8 @@ class IdIndex:
 
     def index_of(self, ids: Iterable[Any] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """(m,) int64 matrix indexes of the given ids; ``UNKNOWN`` (-1) where an id is not in the set."""
+        if isinstance(ids, list) and len(ids) == 1:
+            return np.array([self._index_of_one(ids[0])], dtype=np.int64)
         wanted = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
         if wanted.size == 0 or len(self.ids) == 0:
             return np.full(wanted.shape, UNKNOWN, dtype=np.int64)
@@ -63,8 +65,23 @@ class IdIndex:
         numbers = np.zeros(wanted.shape, dtype=np.int64)
         valid = np.zeros(wanted.shape, dtype=bool)
         for place, value in enumerate(wanted.tolist()):
-            text = str(value)
-            # isdecimal takes other scripts' digits too, as int() does; 20 characters hold every 64-bit integer.
-            if text.removeprefix("-").isdecimal() and len(text) <= 20 and -(2**63) <= int(text) < 2**63:
-                numbers[place], valid[place] = int(text), True
+            number = _int64(str(value))
+            if number is not None:
+                numbers[place], valid[place] = number, True
         return np.where(valid, self.index_of(numbers), UNKNOWN)
+
+    def _index_of_one(self, value: Any) -> int:
+        """The same for one id, as a server looks them up: without a dozen arrays of one element."""
+        wanted = _int64(str(value)) if self.ids.dtype.kind == "i" else str(value)
+        if wanted is None:
+            return UNKNOWN
+        position = int(self._sorted.searchsorted(wanted))
+        found = position < len(self._sorted) and self._sorted[position] == wanted
+        return int(self._order[position]) if found else UNKNOWN
+
+
+def _int64(text: str) -> int | None:
+    # isdecimal takes other scripts' digits too, as int() does; 20 characters hold every 64-bit integer.
+    if text.removeprefix("-").isdecimal() and len(text) <= 20 and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    return None

@@ -138,8 +138,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The order of precedence, first wins."""
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+        """The order of precedence, first wins; a secret in the file is refused."""
+        file = YamlConfigSettingsSource(settings_cls)
+        secrets = [name for name, field in settings_cls.model_fields.items() if field.annotation is SecretStr]
+        for name in secrets:
+            if file.yaml_data.get(name):
+                raise ConfigError(f"config.yaml: {name} may hold a password; set {name.upper()} in the environment")
+        return init_settings, env_settings, file
 
 
 def load_settings(**given: Any) -> Settings:

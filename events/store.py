@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import orjson
-from sqlalchemy import Connection, Text, and_, bindparam
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Connection, Text, and_, bindparam, literal_column
+from sqlalchemy.dialects.sqlite import Insert, dialect, insert
 
 from core.errors import BadInput, EventLogError
 from events.attribution import place, recorded_keys
@@ -53,15 +53,17 @@ _Receipt: TypeAlias = OutcomeReceipt | None
 def _insert_exposure() -> Insert:
     """The first exposure of a decision stands, unless nothing could be shown: then the next one replaces it."""
     # JSON comes as text, encoded before the queue: what cannot be encoded then fails alone, not with its batch.
+    given: dict[str, Any] = {column.name: bindparam(column.name) for column in EXPOSURES.c}
     encoded = {name: bindparam(f"{name}_json", type_=Text()) for name in ("items", "context")}
-    statement = insert(EXPOSURES).values(encoded)
+    statement = insert(EXPOSURES).values(given | encoded)
     replaced = {column.name: statement.excluded[column.name] for column in EXPOSURES.c if not column.primary_key}
-    nothing_shown = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0)
+    nothing_shown = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == literal_column("0"))
     return statement.on_conflict_do_update(index_elements=["decision_id"], set_=replaced, where=nothing_shown)
 
 
-# Statements of the hot path are built once: building one costs more than running it.
-_INSERT_EXPOSURE = _insert_exposure()
+# Statements of the hot path are built once: building one costs more than running it. That for exposures, of which there
+# is one for each list, is compiled too: its rows go to the driver as they are.
+_INSERT_EXPOSURE = str(_insert_exposure().compile(dialect=dialect(paramstyle="named")))
 _INSERT_OUTCOME = insert(OUTCOMES).values(meta=bindparam("meta_json", type_=Text()))
 
 
@@ -158,7 +160,7 @@ class EventStore:
 def _insert(connection: Connection, entries: Sequence[_Entry]) -> list[_Receipt | BadInput]:
     exposures = [entry.values for entry in entries if isinstance(entry, _ExposureRow)]
     if exposures:
-        connection.execute(_INSERT_EXPOSURE, exposures)
+        connection.exec_driver_sql(_INSERT_EXPOSURE, exposures)
     beats = [entry for entry in entries if isinstance(entry, _Heartbeat)]
     if beats:
         beat = {"writer": "event-log", "pid": os.getpid(), "ts": beats[-1].ts}

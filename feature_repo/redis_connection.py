@@ -45,7 +45,7 @@ async def ask(connection: AbstractConnection, *command: str) -> Any:
         redis.RedisError: See ``redis_client.refusals``.
     """
     if not connection.is_connected:
-        await connection.connect()
+        await connection.connect()  # type: ignore[no-untyped-call]
     limit = connection.socket_timeout
     connection.socket_timeout = None
     try:

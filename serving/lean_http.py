@@ -43,27 +43,33 @@ class LeanHttp:
                 connection.close()
         self._idle.clear()
 
-    async def send(self, base_url: str, path: str, body: bytes | None = None) -> Answer:
+    async def send(
+        self, base_url: str, path: str, body: bytes | None = None, *, timeout_s: float | None = None
+    ) -> Answer:
         """GET a path, or POST a body to it. A request that is cancelled takes its connection with it.
 
         Args:
             base_url: ``http://host:port``, or ``https://``.
             path: Behind it, with its query, e.g. ``/recommend``; ASCII.
             body: JSON to POST. The server may see it twice, where an idle connection breaks under the request.
+            timeout_s: Longest wait for the whole answer, connecting included; None: no limit.
 
         Raises:
+            TimeoutError: The answer did not come in time.
             OSError: No connection, or it broke.
         """
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         idle = self._idle.setdefault(base_url, [])
         while idle:
             connection = idle.pop()
             try:
-                return await connection.send(path, body)
+                return await connection.send(path, body, deadline)
             except _Stale:
                 # The server closed it, as servers do with idle ones, before it knew of this request.
                 continue
-        connection = await self._connect(base_url, idle)
-        return await connection.send(path, body)
+        async with asyncio.timeout_at(deadline):
+            connection = await self._connect(base_url, idle)
+        return await connection.send(path, body, deadline)
 
     async def _connect(self, base_url: str, idle: list[_Connection]) -> _Connection:
         parts = urlsplit(base_url)
@@ -95,22 +101,28 @@ class _Connection(asyncio.Protocol):
         self._begun = False
         self._body = bytearray()
 
-    async def send(self, path: str, body: bytes | None) -> Answer:
-        """One request and its answer."""
+    async def send(self, path: str, body: bytes | None, deadline: float | None) -> Answer:
+        """One request and its answer, which must be here at a time of the event loop's clock."""
         if self._transport.is_closing():
             raise _Stale
-        self._answer = answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answer = answer = loop.create_future()
         self._begun = False
         target = (self._prefix + path).encode("ascii")
         self._transport.write(
             _GET % (target, self._host) if body is None else _POST % (target, self._host, len(body), body)
         )
+        # A timer of its own: asyncio.timeout costs a tenth of what the whole request does.
+        timer = None if deadline is None else loop.call_at(deadline, self._fail, TimeoutError("no answer in time"))
         try:
             return await answer
         except asyncio.CancelledError:
             # The answer may still come: nobody may take it for that of the next request.
             self._transport.abort()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def close(self) -> None:
         """Close it; nothing is under way on it."""

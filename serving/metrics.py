@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -58,6 +59,27 @@ class PolicyMetrics:
         )
         depth = Gauge("screentest_event_log_waiting", "Events waiting for their commit.", registry=self._registry)
         depth.set_function(waiting)
+        self._series = cache(self._series_of)
+
+    def note_list(self, experiment: str, arm: str, features: str | None, seconds: float) -> None:
+        """Count a list that is answered.
+
+        Args:
+            experiment: The spec's name.
+            arm: Its variant.
+            features: What the model knew of the user; None from a model without features.
+            seconds: How long it took.
+        """
+        count, duration, by_features = self._series(experiment, arm, features)
+        count.inc()
+        duration.observe(seconds)
+        if by_features is not None:
+            by_features.inc()
+
+    def _series_of(self, experiment: str, arm: str, features: str | None) -> tuple[Counter, Histogram, Counter | None]:
+        """Remembered: Prometheus looks labels up under a lock, three times for a list."""
+        by_features = None if features is None else self.features.labels(arm, features)
+        return self.decisions.labels(experiment, arm), self.choose_seconds.labels(arm), by_features
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

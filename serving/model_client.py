@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -91,8 +90,7 @@ class ModelClient:
     async def _document(self, server: Contestant, path: str, body: bytes | None = None) -> Any:
         """The answer to a GET, or to a POST of a body, which must be 200 with JSON."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                status, text = await self._http.send(server.url, path, body)
+            status, text = await self._http.send(server.url, path, body, timeout_s=self._timeout_s)
         except TimeoutError as error:
             raise ServerError(f"model server {server.url} did not answer within {self._timeout_s:g} s") from error
         except OSError as error:
@@ -112,8 +110,7 @@ class ModelClient:
             ServerError: It does not.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
-                status, _ = await self._http.send(server.url, "/readyz")
+            status, _ = await self._http.send(server.url, "/readyz", timeout_s=self._timeout_s)
         except OSError as error:
             raise ServerError(f"model server {server.url} is not ready: {error!r}") from error
         if status != 200:

@@ -129,8 +129,8 @@ class Policy:
             if asked.decision_id:
                 self._replies.keep(decision_id, Reply(asked.user_id, b""))
             raise answer.trouble
-        self._metrics.decisions.labels(active.route.experiment, assigned.variant).inc()
-        self._metrics.choose_seconds.labels(assigned.variant).observe(time.perf_counter() - start)
+        features = answer.listing.features
+        self._metrics.note_list(active.route.experiment, assigned.variant, features, time.perf_counter() - start)
         document = {
             "arm": assigned.variant,
             "items": answer.listing.items,
@@ -138,9 +138,7 @@ class Policy:
             "experiment": active.route.experiment,
             "step": active.route.step_index,
         }
-        features = answer.listing.features
         if features is not None:
-            self._metrics.features.labels(assigned.variant, features).inc()
             document["features"] = features
         if answer.error:
             document["degraded"] = True

@@ -94,12 +94,12 @@ class UserRows(NamedTuple):
             raise ConfigError(f"features has {len(features)} entries, must have one per user: {n}")
         brought: Sequence[GivenFeatures] = [RowSource.TRAINING] * n if features is None else features
         rows = np.full((n, stored.rows.shape[1]), np.nan, np.float32)
+        brought_rows = [one for one in brought if isinstance(one, np.ndarray)]
         given = np.array([isinstance(one, np.ndarray) for one in brought], np.bool_)
-        if given.any():
-            rows[given] = [one for one in brought if isinstance(one, np.ndarray)]
-        own = np.array([one is RowSource.TRAINING for one in brought], np.bool_)
-        if own.any():
-            own &= user_index != UNKNOWN
+        if brought_rows:
+            rows[given] = brought_rows
+        own = np.array([one is RowSource.TRAINING for one in brought], np.bool_) & (user_index != UNKNOWN)
+        if len(brought_rows) < n:
             rows[own] = stored.rows[user_index[own]]
         missing = np.isnan(rows)
         partial = given & (missing & stored.never_missing).any(axis=1)
@@ -157,7 +157,7 @@ def _checked_row(row: npt.NDArray[Any], layout: FeatureLayout, what: str) -> npt
     n = len(layout.user_names)
     if row.shape != (n,) or row.dtype.kind != "f":
         raise BadInput(f"{what} is an array of {row.dtype} of shape {row.shape}, must be floats of shape ({n},)")
-    if (np.abs(row) > _LARGEST).any():
+    if np.fmax.reduce(np.abs(row), initial=0) > _LARGEST:
         raise BadInput(f"{what} holds a number beyond {_LARGEST:g} in size; NaN where one is missing")
     return row.astype(np.float32, copy=False)
 

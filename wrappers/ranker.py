@@ -270,19 +270,12 @@ class RankerWrapper(RecommenderWrapper):
         self, found: Recommendations, place: npt.NDArray[np.int64], rows: UserRows
     ) -> npt.NDArray[np.float32]:
         """(n, c) float32; popularity for cold users without features."""
-        scores = found.scores.copy()
-        ranked = np.flatnonzero(~found.cold | rows.given)
-        if len(ranked):
-            retrieved = scores[ranked]
-            cold = found.cold[ranked]
-            if cold.any():
-                last = len(self._typical_scores) - 1
-                retrieved[cold] = self._typical_scores[np.minimum(place[ranked][cold], last)]
-            columns = ranking_columns(
-                self.layout, rows.rows[ranked], self._item_rows, found.item_index[ranked], retrieved, place[ranked]
-            )
-            scores[ranked] = self._rank(columns)
-        return scores
+        cold = found.cold[:, np.newaxis]
+        typical = self._typical_scores[np.minimum(place, len(self._typical_scores) - 1)]
+        retrieved = np.where(cold, typical, found.scores)
+        columns = ranking_columns(self.layout, rows.rows, self._item_rows, found.item_index, retrieved, place)
+        # Ranked are all, and popularity put in its place after: to pick users and put them back costs each one more.
+        return np.where(cold & ~rows.given[:, np.newaxis], found.scores, self._rank(columns))
 
     def _untrained_retriever(self) -> RecommenderWrapper:
         found = model(self.config.retriever)

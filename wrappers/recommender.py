@@ -167,7 +167,7 @@ class RecommenderWrapper(ModelWrapper):
 
     def _answers(self, requests: Requests, found: Recommendations) -> list[dict[str, Any]]:
         """Each request's list, cut to its own k."""
-        n_found = np.minimum(np.count_nonzero(found.item_index != UNKNOWN, axis=1), requests.ks).tolist()
+        n_found = np.minimum((found.item_index != UNKNOWN).sum(axis=1), requests.ks).tolist()
         return [
             {"user_id": user_id, "items": self._items(index[:n], scores[:n]), "cold": cold}
             for user_id, index, scores, cold, n in zip(

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 PADDING = -1
+#: Scores that are sorted sooner than their keys are made.
+_FEW = 512
 _LOWEST = np.iinfo(np.int32).min
 
 
@@ -31,10 +33,13 @@ def top_k(scores: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int64
     best = np.full((n, k), np.nan, np.float32)
     if width == 0:
         return index, best
-    keys = _ranking_keys(scores)
-    if width < m:
-        keys.partition(width - 1, axis=1)
-    chosen = np.sort(keys[:, :width], axis=1) & 0xFFFF_FFFF
+    if n * m <= _FEW:
+        chosen = np.argsort(-scores, axis=1, kind="stable")[:, :width]
+    else:
+        keys = _ranking_keys(scores)
+        if width < m:
+            keys.partition(width - 1, axis=1)
+        chosen = np.sort(keys[:, :width], axis=1) & 0xFFFF_FFFF
     best[:, :width] = scores[np.arange(n)[:, np.newaxis], chosen]
     index[:, :width] = np.where(np.isnan(best[:, :width]), PADDING, chosen)
     return index, best

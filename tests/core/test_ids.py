@@ -25,6 +25,13 @@ def test_text_ids() -> None:
     assert index.index_of(["nobody, and longer than any id"]).tolist() == [UNKNOWN]
 
 
+@pytest.mark.parametrize("ids", [[5, 3, 17, -4, 2**62], ["a", "bb", "17", "é", ""], []])
+def test_an_id_alone_is_found_as_among_others(ids: list[int] | list[str]) -> None:
+    index = IdIndex(ids)
+    for value in (*ids, 17, "17", "-4", "+5", "٣", "²", "aa", "c", "", "9" * 40, -(2**63), 2**70, True, 17.0, None):
+        assert index.index_of([value]).tolist() == index.index_of([value, value])[:1].tolist(), value
+
+
 def test_empty_sets_and_empty_questions() -> None:
     assert IdIndex([]).index_of([1, "a"]).tolist() == [UNKNOWN, UNKNOWN]
     assert IdIndex([1]).index_of([]).tolist() == []

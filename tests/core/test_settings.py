@@ -59,6 +59,14 @@ def test_a_bad_value_is_one_line_naming_setting_value_and_rule(monkeypatch: pyte
     assert "\n" not in str(caught.value)
 
 
+def test_a_secret_in_the_file_is_refused_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("redis_url: redis://:hush@there:6379/0\n")
+
+    with pytest.raises(ConfigError, match="set REDIS_URL in the environment") as caught:
+        load_settings()
+    assert "hush" not in str(caught.value)
+
+
 def test_a_misspelt_option_in_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("splitt: temporal\n")
 

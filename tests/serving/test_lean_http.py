@@ -152,7 +152,8 @@ def test_what_is_no_http_is_told() -> None:
     run(behave, use)
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_never_taken_for_another() -> None:
+@pytest.mark.parametrize("own_timer", [True, False])
+def test_an_answer_that_nobody_waits_for_any_more_is_never_taken_for_another(own_timer: bool) -> None:
     late = asyncio.Event()
 
     async def behave(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -164,8 +165,8 @@ def test_an_answer_that_nobody_waits_for_any_more_is_never_taken_for_another() -
 
     async def use(http: LeanHttp, url: str, peer: Peer) -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await http.send(url, "/", b"slow")
+            async with asyncio.timeout(None if own_timer else 0.05):
+                await http.send(url, "/", b"slow", timeout_s=0.05 if own_timer else None)
         late.set()
         assert (await http.send(url, "/", b"next")).body.endswith(b"next")
         assert peer.connections == 2

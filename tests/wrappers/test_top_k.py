@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from wrappers.top_k import stored, top_k
+from wrappers.top_k import _FEW, stored, top_k
 
 #: Few values, so that ties are common, at the boundary too.
 SCORE = st.sampled_from([float("nan"), -2.5, -1e-30, -0.0, 0.0, 1e-30, 0.5, 3.0, 3.4e38, -3.4e38])
@@ -27,6 +27,14 @@ def test_ranks_like_a_stable_sort(rows: list[list[float]], k: int) -> None:
         assert columns == expected + [-1] * (k - len(expected))
         np.testing.assert_array_equal(values[: len(expected)], np.array(row, np.float32)[expected])
         assert np.isnan(values[len(expected) :]).all()
+
+
+@given(rows=ROWS, k=st.integers(1, 12))
+def test_few_rows_and_many_rank_alike(rows: list[list[float]], k: int) -> None:
+    scores = np.array(rows, np.float32)
+    few, many = top_k(scores, k), top_k(np.tile(scores, (_FEW + 1, 1)), k)
+    for one, other in zip(few, many, strict=True):
+        np.testing.assert_array_equal(np.tile(one, (_FEW + 1, 1)), other)
 
 
 def test_infinite_scores_rank_at_the_ends() -> None:
