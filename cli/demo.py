@@ -35,7 +35,11 @@ class Plant(StrEnum):
 
 def demo(
     data: Annotated[
-        str, typer.Option(help="MovieLens folder or zip. Default: a cached MovieLens, else synthetic ratings.")
+        str,
+        typer.Option(
+            help="MovieLens folder or zip, a release's name (ml-1m: downloaded), a CSV, Parquet or JSON file, or the "
+            "http(s):// or gs:// address of one. Default: a cached MovieLens, else synthetic ratings."
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same decision, effect and interval.")] = 42,
     plant: Annotated[

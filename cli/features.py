@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.settings import load_settings
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def show(
     from feature_repo.store import Store
     from serving.redis_process import redis_for
 
+    _check_built(out)
     snapshots = read_snapshots(out / "snapshots")
     layout = snapshots.layout
     with redis_for(load_settings(), out / "redis") as redis:
@@ -101,6 +102,7 @@ def push(
     fresh = _read_fresh(file)
     if (USER_ID in fresh) == (ITEM_ID in fresh):
         raise DataError(f"has neither or both of the columns {USER_ID} and {ITEM_ID}; expected one", file=str(file))
+    _check_built(out)
     snapshots = read_snapshots(out / "snapshots")
     with redis_for(load_settings(), out / "redis") as redis:
         store = Store(snapshots, redis.url, timeout_s=BULK_TIMEOUT_S)
@@ -126,6 +128,11 @@ def remove(
     typer.echo(
         f"{removed:,} keys of version {version} removed" if removed else f"there is nothing of version {version}"
     )
+
+
+def _check_built(out: Path) -> None:
+    if not (out / "snapshots").is_dir():
+        raise ConfigError(f"{out} holds no features yet; build them: screentest features build --data ml-latest-small")
 
 
 def _read_fresh(file: Path) -> pd.DataFrame:

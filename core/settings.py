@@ -17,6 +17,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 from yaml import YAMLError
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
     """Length of a recommended list."""
     relevant_rating: float = 4.0
     """A held-out rating of at least this is relevant."""
-    gate_metric: str = "ndcg"
+    gate_metric: Literal["ndcg", "recall", "precision", "map", "mrr", "hit_rate"] = "ndcg"
     gate_threshold: float = Field(0.01, ge=0)
     """A challenger's gate_metric@k must reach this and beat the champion's."""
 
@@ -160,6 +161,12 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise ConfigError(f"settings: {in_one_line(error)} (see config.yaml and .env.example)") from error
+    except SettingsError as error:
+        # Of the environment only: config.yaml is YAML throughout.
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f'environment: {reason}; it must be JSON, e.g. SCREENTEST_DATA_COLUMNS=\'{{"user_id": "customer"}}\''
+        ) from error
     except (YAMLError, UnicodeDecodeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(

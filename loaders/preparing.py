@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DataError
+from core.progress import report
 from core.settings import ValidationThresholds
 from loaders.base import OpenableLoader
 from loaders.describe import all_train, describe, description_html
@@ -72,6 +73,9 @@ def prepare(
         split = all_train(interactions)
     description = describe(interactions, split)
     _write(outputs.validation, validation_html(validation, description))
+    n_set_aside = sum(one.n_set_aside for one in loader.set_aside) if isinstance(loader, Quarantining) else 0
+    if n_set_aside:
+        report("data", 1, 1, f"{n_set_aside:,} lines set aside in {outputs.set_aside}")
     refusal = validation.refusal()
     if refusal is not None:
         raise DataError(f"{refusal.problem}; all checks are in {outputs.validation}", file=refusal.file)

@@ -132,4 +132,7 @@ def _expected(role: Role, columns: ColumnMap) -> str:
     if role.timed:
         words.append(columns.words_of_time())
     optional = f" (and {', '.join(columns.words(name) for name in role.optional)} if known)" if role.optional else ""
-    return f"{', '.join(words)}{optional}; where they are called otherwise, map them: columns user_id=…,item_id=…"
+    return (
+        f"{', '.join(words)}{optional}; where they are called otherwise, map them: --columns user_id=… of "
+        """`screentest data check`, elsewhere SCREENTEST_DATA_COLUMNS='{"user_id": "…"}'"""
+    )

@@ -7,6 +7,7 @@ import io
 import logging
 import re
 import signal
+import tempfile
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ import yaml
 from core import errors
 from core.errors import ConfigError, ScreentestError, StepError
 from core.progress import Progress, parse
+from core.settings import exported
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STARTS = re.compile(r"Executing task '(?P<step>[^']+)'")
@@ -89,18 +91,33 @@ class StepLog(io.TextIOBase):
         """
         if self.stopped.is_set():
             raise KeyboardInterrupt
+        # A thread that goes on had a step that succeeded, whose last line KFP swallowed (see _own_logging).
+        self.end("SUCCESS")
         lane = self._lanes[threading.get_ident()]
         lane.step = step
         lane.lines.clear()
         self._watcher.started(threading.get_ident(), step)
 
     def end(self, status: str) -> None:
-        """The step of this thread ended with SUCCESS or FAILURE."""
-        lane = self._lanes[threading.get_ident()]
+        """The step of this thread, if one runs, ended with SUCCESS or FAILURE."""
+        self._end(threading.get_ident(), status)
+
+    def end_all(self, status: str) -> None:
+        """The pipeline ended, and with it every step whose last line KFP swallowed.
+
+        Args:
+            status: FAILURE blames the steps that printed a traceback.
+        """
+        for number, lane in list(self._lanes.items()):
+            if status == "SUCCESS" or any(line.strip() == _TRACEBACK for line in lane.lines):
+                self._end(number, status)
+
+    def _end(self, number: int, status: str) -> None:
+        lane = self._lanes[number]
         if lane.step:
             if status != "SUCCESS" and self.failure is None:
                 self.failure = _failure(lane.step, list(lane.lines))
-            self._watcher.finished(threading.get_ident(), lane.step, status)
+            self._watcher.finished(number, lane.step, status)
             lane.step = ""
 
     def _take(self, lane: _Lane, line: str) -> None:
@@ -126,6 +143,14 @@ def _own_logging() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """KFP makes a temporary folder for each step and leaves it behind: here they go with the run."""
+    own = tempfile.TemporaryDirectory(prefix="screentest-", ignore_cleanup_errors=True)
+    with own as folder, exported({"TMPDIR": folder}):
+        yield
 
 
 @contextlib.contextmanager
@@ -248,11 +273,12 @@ def run_pipeline(
         The pipeline's outputs: values, and artifacts as kfp objects with ``.uri``.
 
     Raises:
-        ConfigError: An argument is unknown or missing, or holds the text ``python3``, which KFP's local runner would
-            rewrite; or the root is an address.
+        ConfigError: An argument is unknown, missing or of another type than its parameter, or holds the text
+            ``python3``, which KFP's local runner would rewrite; or the root is an address.
         StepError: A step failed; carries its own traceback.
     """
     from kfp import components, local
+    from kfp.dsl.types.type_utils import InconsistentTypeException
 
     check_arguments(compiled, arguments)
     check_root(root)
@@ -263,9 +289,13 @@ def run_pipeline(
     with log.open("a", encoding="utf-8") as file:
         stream = StepLog(file, watcher or StepWatcher())
         try:
-            with contextlib.redirect_stdout(stream), _own_logging(), _stopping(stream.stopped):
+            with contextlib.redirect_stdout(stream), _own_logging(), _stopping(stream.stopped), _own_temporary_folder():
                 task = pipeline(**arguments)
+            stream.end_all("SUCCESS")
+        except InconsistentTypeException as error:
+            raise ConfigError(f"pipeline {compiled.stem!r}: {' '.join(str(error).split())}") from error
         except RuntimeError as error:
+            stream.end_all("FAILURE")
             # KFP's own message names the task but no cause; the cause is in what the step printed.
             raise stream.failure or StepError(compiled.stem, str(error)) from error
     return dict(task.outputs)

@@ -282,7 +282,7 @@ def _conclude(
     run_id = log_rollout(tracker, record, result, html, params)
     folder.write_result(result, html)
     planned = _sessions_planned(request.spec)
-    report("traffic", planned, planned, f"{result.decision} after {result.looks[-1].sessions} sessions")
+    report("traffic", planned, planned, f"{result.decision} after {result.looks[-1].sessions:,} sessions")
     return FinishedRollout(result, html, run_id)
 
 

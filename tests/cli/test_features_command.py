@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from core.errors import BadInput, ConfigError, DataError
+from core.errors import BadInput, ConfigError
 from core.settings import load_settings
 from feature_repo.packed import layout_key
 from feature_repo.redis_client import connect
@@ -71,8 +71,8 @@ def test_one_version_is_kept_until_it_is_removed(tmp_path: Path) -> None:
 
 def test_what_was_never_built_cannot_be_shown(tmp_path: Path) -> None:
     found = screentest("show", "1", "--out", tmp_path)
-    assert isinstance(found.exception, DataError)
-    assert "cannot be read" in str(found.exception)
+    assert isinstance(found.exception, ConfigError)
+    assert "build them: screentest features build" in str(found.exception)
 
 
 @pytest.mark.parametrize("columns", [{"rating": [1.0]}, {"user_id": ["1"], "item_id": ["2"]}])

@@ -59,6 +59,15 @@ def test_a_bad_value_is_one_line_naming_setting_value_and_rule(monkeypatch: pyte
     assert "\n" not in str(caught.value)
 
 
+def test_a_value_that_must_be_json_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCREENTEST_DATA_COLUMNS", "user_id=customer")
+
+    with pytest.raises(
+        ConfigError, match=r'environment: .*"data_columns".*must be JSON, e\.g\. SCREENTEST_DATA_COLUMNS='
+    ):
+        load_settings()
+
+
 def test_a_secret_in_the_file_is_refused_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("redis_url: redis://:hush@there:6379/0\n")
 

@@ -218,7 +218,8 @@ def test_columns_that_are_missing_are_named_with_the_way_to_name_them(tmp_path: 
     assert refusal(path) == (
         f"{path}:1: its columns are uid, note, ts, sku, stars; expected user_id or userId, item_id or itemId or "
         "movie_id or movieId, timestamp or timestamp_ms or timestamp_us (and rating if known); where they are called "
-        "otherwise, map them: columns user_id=…,item_id=…"
+        "otherwise, map them: --columns user_id=… of `screentest data check`, elsewhere "
+        """SCREENTEST_DATA_COLUMNS='{"user_id": "…"}'"""
     )
     assert "expected uid, nothing, ts (and stars if known)" in refusal(path, columns={**SHOP, "item_id": "nothing"})
     without_time = write("csv", movielens_ratings().drop(columns="timestamp"), tmp_path / "without")

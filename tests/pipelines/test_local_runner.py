@@ -7,7 +7,7 @@ from kfp import compiler, dsl
 
 from core.errors import ConfigError, StepError
 from core.progress import Progress
-from pipelines.local_runner import StepWatcher, check_root, run_pipeline
+from pipelines.local_runner import StepLog, StepWatcher, check_root, run_pipeline
 
 
 @dsl.component(base_image="python", install_kfp_package=False)
@@ -161,3 +161,41 @@ def test_lines_that_belong_to_our_message_stay_with_it(tmp_path: Path) -> None:
 def test_the_failing_one_of_two_loops_at_a_time_is_told(tmp_path: Path) -> None:
     with pytest.raises(StepError, match=r"step 'divide' failed: ZeroDivisionError: division by zero"):
         run(side_by_side, tmp_path, numbers=[1, 0, 2])
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def temporary_folder() -> str:
+    import tempfile
+
+    return tempfile.mkdtemp()
+
+
+def test_what_steps_leave_in_temporary_folders_goes_with_the_run(tmp_path: Path) -> None:
+    @dsl.pipeline(name="leaving")
+    def leaving() -> str:
+        return temporary_folder().outputs["Output"]
+
+    compiler.Compiler().compile(leaving, str(tmp_path / "leaving.yaml"))
+    outputs = run_pipeline(tmp_path / "leaving.yaml", {}, root=tmp_path / "root", log=tmp_path / "log")
+
+    assert "screentest-" in outputs["Output"]
+    assert not Path(outputs["Output"]).exists()
+
+
+def test_a_step_whose_last_line_was_swallowed_is_finished_by_the_next_or_by_the_end(tmp_path: Path) -> None:
+    finished: list[tuple[str, str]] = []
+
+    class Watcher(StepWatcher):
+        def finished(self, lane: int, step: str, status: str) -> None:
+            finished.append((step, status))
+
+    with (tmp_path / "log").open("w") as file:
+        log = StepLog(file, Watcher())
+        log.write("Executing task 'one'\nExecuting task 'two'\n")
+        log.end_all("FAILURE")
+        log.write("Traceback (most recent call last):\nValueError: broken\n")
+        assert finished == [("one", "SUCCESS")]
+        log.end_all("FAILURE")
+    assert finished == [("one", "SUCCESS"), ("two", "FAILURE")]
+    assert log.failure is not None
+    assert "broken" in str(log.failure)
