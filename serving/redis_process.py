@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,18 +138,18 @@ def _version(program: str) -> tuple[int, int]:
 def _start(program: str, folder: Path, environment: Mapping[str, str], timeout_s: float) -> ServerProcess:
     """A Redis that answers and is our own; on another port where somebody took the first."""
     for _ in range(_TRIES):
-        server = _spawn(program, folder, _free_port(), environment)
-        try:
-            server.wait_ready(timeout_s)
+        with ExitStack() as undo:
+            server = _spawn(program, folder, _free_port(), environment)
+            undo.callback(server.stop)
+            try:
+                server.wait_ready(timeout_s)
+            except ServerError as error:
+                if _TAKEN not in str(error):
+                    raise FeatureStoreError(_in_one_line(error, folder)) from error
+                continue
             if _pid(_HOST, server.port) == server.pid:
+                undo.pop_all()
                 return server
-        except ServerError as error:
-            if _TAKEN not in str(error):
-                raise FeatureStoreError(_in_one_line(error, folder)) from error
-        except BaseException:
-            server.stop()
-            raise
-        server.stop()
     raise FeatureStoreError(
         f"the embedded Redis found its port taken {_TRIES} times; set REDIS_URL to a Redis that runs"
     )
