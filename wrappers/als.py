@@ -10,11 +10,11 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
-from wrappers.base import ModelConfig
 from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 
 
-class ALSConfig(ModelConfig):
+class ALSConfig(RecommenderConfig):
     """Hyperparameters of ALS, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     embedding_size: int = Field(32, ge=1)

@@ -4,6 +4,8 @@
     <group>.npz     numbers, one file per group, readable without pickle
     <table>.parquet items: item_id, title, year, genres
     <text>.txt      what a library writes as text, e.g. a booster's trees
+    <graph>.onnx    a network as ONNX
+    <part>/         an artifact like this one, where a model is made of others
 
 The folder is written beside its place and moved there, so that a reader never sees half of it. What is loaded is
 checked against the hashes; the class is looked up by name in the registry, and no code comes from the artifact.
@@ -42,12 +44,16 @@ class Artifact:
         arrays: Group name to array name to array; no objects among them.
         tables: Table name to table.
         texts: Name to text.
+        graphs: Name to a network as ONNX bytes.
+        parts: Name to the artifact of a model that this one is made of.
     """
 
     header: dict[str, Any]
     arrays: dict[str, dict[str, npt.NDArray[Any]]]
     tables: dict[str, pd.DataFrame]
     texts: dict[str, str] = field(default_factory=dict)
+    graphs: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, Artifact] = field(default_factory=dict)
 
 
 def write_artifact(folder: Path, artifact: Artifact) -> None:
@@ -66,20 +72,29 @@ def write_artifact(folder: Path, artifact: Artifact) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for group, arrays in artifact.arrays.items():
-            np.savez_compressed(partial / f"{group}.npz", allow_pickle=False, **arrays)
-        for name, table in artifact.tables.items():
-            table.to_parquet(partial / f"{name}.parquet", index=False)
-        for name, text in artifact.texts.items():
-            (partial / f"{name}.txt").write_bytes(text.encode())
-        header = {"format": FORMAT, **artifact.header, "sha256": _hashes(partial)}
-        (partial / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_files(partial, artifact)
         # mkdtemp made it private; an artifact is read by servers that may run as somebody else.
         partial.chmod(0o755)
         os.replace(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _write_files(folder: Path, artifact: Artifact) -> None:
+    for group, arrays in artifact.arrays.items():
+        np.savez_compressed(folder / f"{group}.npz", allow_pickle=False, **arrays)
+    for name, table in artifact.tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    for name, text in artifact.texts.items():
+        (folder / f"{name}.txt").write_bytes(text.encode())
+    for name, graph in artifact.graphs.items():
+        (folder / f"{name}.onnx").write_bytes(graph)
+    for name, part in artifact.parts.items():
+        (folder / name).mkdir()
+        _write_files(folder / name, part)
+    header = {"format": FORMAT, **artifact.header, "sha256": _hashes(folder)}
+    (folder / HEADER).write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -91,7 +106,7 @@ def read_artifact(folder: Path) -> Artifact:
     header = _header(folder)
     for name, expected in header["sha256"].items():
         _check_hash(folder, name, expected)
-    arrays, tables, texts = {}, {}, {}
+    arrays, tables, texts, graphs, parts = {}, {}, {}, {}, {}
     for name in header["sha256"]:
         path = folder / name
         try:
@@ -102,9 +117,13 @@ def read_artifact(folder: Path) -> Artifact:
                 tables[path.stem] = pd.read_parquet(path, use_threads=False)
             elif path.suffix == ".txt":
                 texts[path.stem] = path.read_bytes().decode()
+            elif path.suffix == ".onnx":
+                graphs[path.stem] = path.read_bytes()
+            elif path.name == HEADER:
+                parts[path.parent.name] = read_artifact(path.parent)
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
-    return Artifact(header, arrays, tables, texts)
+    return Artifact(header, arrays, tables, texts, graphs, parts)
 
 
 def load_wrapper(folder: str | Path) -> ModelWrapper:
@@ -118,7 +137,11 @@ def load_wrapper(folder: str | Path) -> ModelWrapper:
         UnknownName: It holds a model that no registry knows.
         ConfigError: It holds hyperparameters that the model does not know.
     """
-    artifact = read_artifact(Path(folder))
+    return wrapper_of(read_artifact(Path(folder)))
+
+
+def wrapper_of(artifact: Artifact) -> ModelWrapper:
+    """The trained model that an artifact, or a part of one, holds. See :func:`load_wrapper`."""
     return model(artifact.header["model"]).from_artifact(artifact)
 
 
@@ -143,14 +166,20 @@ def _header(folder: Path) -> dict[str, Any]:
 
 def _check_hash(folder: Path, name: str, expected: str) -> None:
     path = folder / name
-    if Path(name).name != name or not path.is_file():
+    # A part's header holds the hashes of its own files.
+    of_part = Path(name).parent.name
+    inside = name == Path(name).name or (of_part not in ("", "..") and name == f"{of_part}/{HEADER}")
+    if not inside or not path.is_file():
         raise DataError(f"lacks {name!r}, which {HEADER} names; train the model again", file=str(folder))
     if _sha256(path) != expected:
         raise DataError(f"is damaged: its hash is not the one in {HEADER}; train the model again", file=str(path))
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    """Of every file, and of the header of every part."""
+    of_files = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    of_parts = {f"{path.name}/{HEADER}": _sha256(path / HEADER) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {**of_files, **of_parts}
 
 
 def _sha256(path: Path) -> str:

@@ -11,17 +11,17 @@ from pydantic import Field
 from scipy import sparse
 
 from core.errors import ConfigError
-from wrappers.base import ModelConfig
 from wrappers.blocks import row_blocks
 from wrappers.positive_definite import gram_plus_diagonal, invert
 from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 from wrappers.top_k import stored
 
 #: Below this, rounding in float32 (about 1e-6) makes 1 - x' K x, and with it every score of the item, wrong by 1 %.
 _LEAST_DIFFERENCE = 1e-4
 
 
-class EaseConfig(ModelConfig):
+class EaseConfig(RecommenderConfig):
     """Hyperparameters of EASE, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     reg: float = Field(300.0, gt=0)

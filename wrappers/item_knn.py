@@ -10,13 +10,13 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
-from wrappers.base import ModelConfig
 from wrappers.blocks import row_blocks
 from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 from wrappers.top_k import top_k
 
 
-class ItemKNNConfig(ModelConfig):
+class ItemKNNConfig(RecommenderConfig):
     """Hyperparameters of item-kNN, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     neighbours: int = Field(50, ge=1)

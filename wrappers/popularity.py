@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from wrappers.base import ModelConfig
 from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 
 
-class PopularityConfig(ModelConfig):
+class PopularityConfig(RecommenderConfig):
     """Popularity has no hyperparameters."""
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
-from scipy import sparse
 
 from core.errors import ConfigError
 from core.interactions import Interactions
@@ -24,6 +23,7 @@ from wrappers.candidates import Candidates
 from wrappers.feature_rows import GivenFeatures, StoredRows, UserRows
 from wrappers.ranking_columns import column_names, ranking_columns
 from wrappers.recommender import Arrays, Recommendations, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 from wrappers.registry import model
 from wrappers.requests import parse_requests
 from wrappers.top_k import PADDING, top_k
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wrappers.ranker_training import TrainingRows
 
 
-class RankerConfig(ModelConfig):
+class RankerConfig(RecommenderConfig):
     """Where candidates come from, and what is learned from; chosen inside ml-latest-small's training part
     (benchmarks/model_defaults.py).
     """
@@ -73,6 +73,7 @@ class RankerWrapper(RecommenderWrapper):
 
     Config: ClassVar[type[ModelConfig]] = RankerConfig
     needs_features = True
+    needs_details = True
 
     layout: FeatureLayout
     """What stands in which column of a user's row and of an item's."""
@@ -134,17 +135,6 @@ class RankerWrapper(RecommenderWrapper):
         self._candidates = Candidates(self._retriever, self.config.n_candidates)
         self.known = known
         return self
-
-    def fit_known(self, known: TrainingData) -> Self:
-        """Refused.
-
-        Raises:
-            ConfigError: Always: features need ratings and their times, which indexed ratings do not have.
-        """
-        raise ConfigError(f"{self.name} learns from features, which need ratings and their times; use fit")
-
-    def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
-        raise NotImplementedError(f"{self.name} learns in fit")
 
     def recommend(
         self,
@@ -279,10 +269,10 @@ class RankerWrapper(RecommenderWrapper):
 
     def _untrained_retriever(self) -> RecommenderWrapper:
         found = model(self.config.retriever)
-        if not issubclass(found, RecommenderWrapper) or found.needs_features:
+        if not issubclass(found, RecommenderWrapper) or found.needs_details:
             raise ConfigError(
-                f"{self.name}: retriever == {self.config.retriever!r}, must be a recommender that needs no features, "
-                "e.g. 'ease'"
+                f"{self.name}: retriever == {self.config.retriever!r}, must be a recommender that learns from who "
+                "rated what alone, e.g. 'ease'"
             )
         return found(self.config.retriever_config)
 

@@ -51,11 +51,13 @@ class Recommendations(NamedTuple):
 
 
 class RecommenderWrapper(ModelWrapper):
-    """Recommends items to users. Subclasses write ``_fit``, ``score``, ``state`` and ``restore``.
+    """Recommends items to users. Subclasses write ``_fit`` (or ``_fit_details``), ``score``, ``state`` and
+    ``restore``, and ``contributions`` where they can tell why.
 
     What holds for every recommender:
 
-    * Only items with a training rating are recommended; items rated in training are left out by default.
+    * Only items with a training rating are recommended, unless the model knows others by what they are
+      (``recommends_unrated``); what the user rated in training is left out by default.
     * An item whose score is NaN is never recommended, so a list may be shorter than k, or empty.
     * Equal scores rank by ``item_index``: the same request gets the same list.
     * A cold user (unknown, without history, or with no item the model can score) gets the training data's
@@ -64,12 +66,21 @@ class RecommenderWrapper(ModelWrapper):
 
     personalised: ClassVar[bool] = True
     """Whether lists depend on the user beyond what is left out of them."""
+    needs_details: ClassVar[bool] = False
+    """Learns from more than who rated what (how much, when, what of): it writes ``_fit_details``, and can be fitted on
+    ratings that are only indexed, as a retriever is, no more."""
+    recommends_unrated: ClassVar[bool] = False
+    """Knows also items of the item table that nobody rated in training, by what they are."""
 
     known: TrainingData
 
-    @abstractmethod
     def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
         """Learn from (n_users, n_items) float32, 1 where a training rating exists."""
+        raise NotImplementedError(f"{self.name} writes neither _fit nor _fit_details")
+
+    def _fit_details(self, interactions: Interactions) -> None:
+        """Learn from everything the training part tells; ``known`` is set already. By default its ``history`` alone."""
+        self._fit(self.known.history)
 
     @abstractmethod
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -81,6 +92,22 @@ class RecommenderWrapper(ModelWrapper):
         Returns:
             (n, n_items) float32 that the caller may change; higher is better, NaN = cannot score.
         """
+
+    def contributions(
+        self, user_index: int, item_index: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:
+        """How much each thing the user rated did for each item's score: what its reason is made from.
+
+        Args:
+            user_index: A known user with a history.
+            item_index: (m,) int64 items that were recommended.
+
+        Returns:
+            (h,) int64 items, and (m, h) float32 what each did for each score, more is more. Where the score is a sum
+            over them, its summands; else whatever in the model says how much one goes with the other, e.g. the cosine
+            of their learned descriptions. None: the model does not look at items the user rated (popularity).
+        """
+        return None
 
     @abstractmethod
     def state(self) -> Arrays:
@@ -108,10 +135,18 @@ class RecommenderWrapper(ModelWrapper):
             DataError: There is no rating.
             ConfigError: A hyperparameter does not fit the data.
         """
-        return self.fit_known(TrainingData.of(interactions))
+        self.known = TrainingData.of(interactions, with_unrated=self.recommends_unrated)
+        self._fit_details(interactions)
+        return self
 
     def fit_known(self, known: TrainingData) -> Self:
-        """Learn from ratings that are indexed already."""
+        """Learn from ratings that are indexed already.
+
+        Raises:
+            ConfigError: The model needs more than that (``needs_details``), or a hyperparameter does not fit the data.
+        """
+        if self.needs_details:
+            raise ConfigError(f"{self.name} learns from more than who rated what; use fit")
         self.known = known
         self._fit(known.history)
         return self

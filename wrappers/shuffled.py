@@ -13,11 +13,12 @@ from scipy import sparse
 from core.errors import ConfigError
 from wrappers.base import ModelConfig
 from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.recommender_config import RecommenderConfig
 from wrappers.registry import model
 from wrappers.top_k import PADDING
 
 
-class ShuffledConfig(ModelConfig):
+class ShuffledConfig(RecommenderConfig):
     """Whose items are shuffled, and how."""
 
     base: str = "ease"
@@ -75,10 +76,10 @@ class Shuffled(RecommenderWrapper):
 
     def _untrained_base(self) -> RecommenderWrapper:
         found = model(self.config.base)
-        if not issubclass(found, RecommenderWrapper) or issubclass(found, Shuffled) or found.needs_features:
+        if not issubclass(found, RecommenderWrapper) or issubclass(found, Shuffled) or found.needs_details:
             raise ConfigError(
-                f"{self.name}: base == {self.config.base!r}, must be another recommender that needs no features, "
-                "e.g. 'ease'"
+                f"{self.name}: base == {self.config.base!r}, must be another recommender that learns from who rated "
+                "what alone, e.g. 'ease'"
             )
         return found(self.config.base_config)
 

@@ -23,7 +23,8 @@ class TrainingData:
 
     Attributes:
         users: The users with a training rating; position is ``user_index``.
-        items: The items with a training rating; position is ``item_index``.
+        items: The items with a training rating, and for some models those of the item table without one; position is
+            ``item_index``.
         history: (n_users, n_items) float32, 1 where a training rating exists whatever its value.
         catalogue: One row per item in ``item_index`` order: item_id, title (the id as text where none is known),
             year (missing where unknown), genres (joined by ``|``, empty where unknown).
@@ -35,8 +36,12 @@ class TrainingData:
     catalogue: pd.DataFrame
 
     @classmethod
-    def of(cls, interactions: Interactions) -> TrainingData:
+    def of(cls, interactions: Interactions, *, with_unrated: bool = False) -> TrainingData:
         """Index the ratings.
+
+        Args:
+            interactions: The training part.
+            with_unrated: Also the items of the item table that have no rating in it.
 
         Raises:
             DataError: There is no rating.
@@ -44,6 +49,8 @@ class TrainingData:
         if len(interactions) == 0:
             raise DataError("no training ratings: a model needs at least one user with one rated item")
         users, items = interactions.user_index(), interactions.item_index()
+        if with_unrated:
+            items = IdIndex.of(np.concatenate([items.ids, interactions.items["item_id"].to_numpy(items.ids.dtype)]))
         return cls(users, items, to_csr(interactions.ratings, users, items), _catalogue(interactions, items))
 
     @cached_property

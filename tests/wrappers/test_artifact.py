@@ -14,7 +14,7 @@ from core.errors import BadInput, ConfigError, DataError, UnknownName
 from tests.small_interactions import random_interactions
 from wrappers import artifact
 from wrappers.artifact import FORMAT, Artifact, load_wrapper, read_artifact, write_artifact
-from wrappers.ease import Ease
+from wrappers.ease import Ease, EaseConfig
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_header_tells_what_it_is(saved: Path) -> None:
     header = json.loads((saved / "model.json").read_text())
     assert header["format"] == FORMAT
     assert header["model"] == "ease"
-    assert header["config"] == {"reg": 300.0, "max_memory_gb": 4.0}
+    assert header["config"] == EaseConfig().model_dump(mode="json")
     assert header["dimensions"] == {"n_users": 30, "n_items": 25}
     assert header["id_types"] == {"user_id": "int64", "item_id": "int64"}
     assert set(header["sha256"]) == {"known.npz", "state.npz", "items.parquet"}

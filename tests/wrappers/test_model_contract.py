@@ -204,7 +204,7 @@ def test_a_user_with_empty_history_is_cold(name: str) -> None:
     made = model(name)()
     assert isinstance(made, RecommenderWrapper)
     if made.needs_features:
-        with pytest.raises(ConfigError, match="need ratings and their times; use fit"):
+        with pytest.raises(ConfigError, match="learns from more than who rated what; use fit"):
             made.fit_known(known)
         return
     found = made.fit_known(known).recommend([5, 6, 10**9], k=4)

@@ -224,9 +224,9 @@ def test_a_bad_row_is_refused_by_name(ranker: RankerWrapper) -> None:
 
 @pytest.mark.parametrize("retriever", ["logreg", "lightgbm"])
 def test_a_retriever_that_needs_features_is_refused(retriever: str) -> None:
-    with pytest.raises(ConfigError, match=f"retriever == '{retriever}', must be a recommender that needs no features"):
+    with pytest.raises(ConfigError, match=f"retriever == '{retriever}', must be a recommender that learns from"):
         LogReg({"retriever": retriever})
-    with pytest.raises(ConfigError, match=f"base == '{retriever}', must be another recommender that needs no features"):
+    with pytest.raises(ConfigError, match=f"base == '{retriever}', must be another recommender that learns from"):
         Shuffled({"base": retriever})
 
 

@@ -1,0 +1,18 @@
+"""What can be set on every recommender: what its lists must be like, beyond being right."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from wrappers.base import ModelConfig
+
+
+class RecommenderConfig(ModelConfig):
+    """Qualities of a recommender's lists. Subclasses add hyperparameters, each with a docstring."""
+
+    diversity: float = Field(0.0, ge=0, le=1)
+    """How much a list avoids items alike in genres (maximal marginal relevance): 0 not at all, 1 at any price."""
+    max_genre_share: float = Field(1.0, gt=0, le=1)
+    """Share of a list that items of one genre may take, as far as there are others."""
+    explore_slots: int = Field(0, ge=0, le=100)
+    """Places at a list's end that new items get: those rated least, best by the model first."""
