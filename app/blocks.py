@@ -89,7 +89,7 @@ def trouble_block(language: Language, title: str, reason: str, hint: str = "") -
 
 
 def lists_block(language: Language, arms: Sequence[Mapping[str, Any]], shared: set[Any]) -> str:
-    """Lists side by side, each film as a cover.
+    """Lists side by side, each film as a cover with the reason why it is there.
 
     Args:
         language: Of the texts.
@@ -124,10 +124,12 @@ def _notes(language: Language, arm: Mapping[str, Any]) -> list[str]:
 def _card(language: Language, rank: int, item: Mapping[str, Any], shared: set[Any]) -> str:
     title, year, genres = item["title"], item.get("year"), item.get("genres") or []
     mark = '<b class="both">◆</b>' if item["item_id"] in shared else ""
+    # A model that was made before reasons were gives none.
+    reason = f'<p class="why">{_text(item["reason"])}</p>' if item.get("reason") else ""
     words = f"{word(language, 'rank', rank=str(rank))}: {described(title, year, genres)}"
     return (
         f'<li><img src="{cover_uri(title, year, genres)}" width="{WIDTH}" height="{HEIGHT}" alt="{escape(words)}" '
-        f'title="{escape(title)}"><i aria-hidden="true">{rank}</i>{mark}</li>'
+        f'title="{escape(title)}"><i aria-hidden="true">{rank}</i>{mark}{reason}</li>'
     )
 
 

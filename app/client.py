@@ -10,6 +10,7 @@ import requests
 
 from core.errors import BadInput, ServerError
 from core.settings import load_settings
+from experiments.figures import Language
 
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 10.0
@@ -73,14 +74,14 @@ class PolicyServer:
         found = self._get(f"/experiments/{quote(name, safe='')}/users", "users", limit=limit)
         return [user["user_id"] for user in found]
 
-    def preview(self, user_id: str, k: int) -> dict[str, Any]:
-        """Every variant's list for a user; nothing is recorded.
+    def preview(self, user_id: str, k: int, explain: Language) -> dict[str, Any]:
+        """Every variant's list for a user, with a reason for each item in a language; nothing is recorded.
 
         Raises:
             BadInput: The user id or k is not allowed.
             ServerError: The server is down or routes nothing, or answers something else.
         """
-        return self._get("/preview", user_id=user_id, k=k)
+        return self._get("/preview", user_id=user_id, k=k, explain=explain)
 
     def _get(self, path: str, part: str = "", **query: str | int) -> Any:
         url = self.address + path

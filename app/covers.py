@@ -14,6 +14,7 @@ from html import escape
 
 from app.cover_shapes import SHAPES
 from app.genres import look_of, telling
+from core.titles import natural_title
 
 WIDTH, HEIGHT = 160, 240
 
@@ -27,7 +28,6 @@ _SMALL = 12
 #: Letters of ordinary weight are narrower than bold ones.
 _LIGHT = 0.88
 _YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
-_ARTICLE = re.compile(r"^(.*), (The|A|An|Le|La|Les|L'|Il|El|Los|Las|Das|Der|Die)$")
 #: What XML 1.0 cannot hold, escaped or not: one such character, and a browser draws nothing.
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Apple SD Gothic Neo','Malgun Gothic','Noto Sans KR',sans-serif"
@@ -39,11 +39,7 @@ def shown_title(title: str) -> str:
     >>> shown_title("American President, The (1995)")
     'The American President'
     """
-    bare = _YEAR.sub("", title).strip()
-    found = _ARTICLE.match(bare)
-    if found is None:
-        return bare or title
-    return f"{found[2]}{'' if found[2].endswith(chr(39)) else ' '}{found[1]}"
+    return natural_title(_YEAR.sub("", title).strip()) or title
 
 
 def described(title: str, year: int | None, genres: Sequence[str]) -> str:

@@ -42,6 +42,7 @@ class Audition:
         seed: Seed of synthetic data, bootstrap, visitors and assignment.
         plant: none, aa, uplift, damage or shuffle.
         models: Models to train; exactly two are the named pair (champion, challenger).
+        configs: Hyperparameters by model; a model without an entry takes its defaults.
         console: Where to tell it.
     """
 
@@ -54,6 +55,7 @@ class Audition:
         seed: int,
         plant: str,
         models: list[str],
+        configs: Mapping[str, Mapping[str, Any]],
         console: Console,
     ) -> None:
         self.settings = settings
@@ -62,6 +64,7 @@ class Audition:
         self.seed = seed
         self.plant = plant
         self.models = models
+        self.configs = configs
         self.console = console
         self.tracking_uri = settings.mlflow_tracking_uri or run.database
 
@@ -165,6 +168,7 @@ class Audition:
                 "loader": self.source.kind,
                 "columns": settings.data_columns,
                 "models": self.models,
+                "configs": self.configs,
                 "pair": ",".join(self.models) if len(self.models) == 2 else "",
                 "plant": self.plant,
                 "split": settings.split,

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cli.configs import read_configs
 from cli.run_folder import RunFolder
 from core.errors import ConfigError
 from core.files import write_whole
@@ -53,6 +54,9 @@ def demo(
         str,
         typer.Option(help="Models to train. Exactly two name the pair: champion,challenger. More: the gate decides."),
     ] = DEFAULT_MODELS,
+    configs: Annotated[
+        Path | None, typer.Option(help="Hyperparameters by model, as `screentest tune` writes them (configs.json).")
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the result as JSON to this file; - for standard output.")
     ] = None,
@@ -65,11 +69,13 @@ def demo(
     settings = load_settings(data_source_path=data or None)
     # The stream of this moment: while a pipeline runs, standard output is the steps' log.
     console = Console(file=sys.stderr if str(json) == "-" else sys.stdout)
-    names = _models(models, plant)
+    names, chosen = _models(models, plant), read_configs(configs)
     source = source_of(settings)
     _check_writable(json)
     run = RunFolder.create(settings.runs_dir, f"{plant.value}-seed{seed}", datetime.now())
-    audition = Audition(settings, run, source, seed=seed, plant=plant.value, models=names, console=console)
+    audition = Audition(
+        settings, run, source, seed=seed, plant=plant.value, models=names, configs=chosen, console=console
+    )
     try:
         result = audition.perform()
     except KeyboardInterrupt:

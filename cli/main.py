@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import data, demo, features, models, pipeline, rollout, serve, stack
+from cli import benchmark, cross_validate, data, demo, features, models, pipeline, rollout, route, serve, stack, tune
 from core.errors import ScreentestError, StepError
 
 app = typer.Typer(
@@ -21,6 +21,10 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("up")(stack.up)
 app.command("down")(stack.down)
+app.command("route")(route.route)
+app.command("benchmark")(benchmark.benchmark)
+app.command("tune")(tune.tune)
+app.command("cross-validate")(cross_validate.cross_validate)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json as json_format
+from collections.abc import Container
 from typing import Annotated, Any
 
 import typer
@@ -30,15 +31,23 @@ def list_models(json: Annotated[bool, typer.Option("--json", help="Print JSON, f
         return
     for model in found:
         typer.echo(f"{model['name']}: {model['summary']}{_remarks(model)}")
-        for option in model["options"]:
-            limits = f", {option['limits']}" if option["limits"] else ""
-            typer.echo(f"    {option['name']} = {json_format.dumps(option['default'])}  ({option['type']}{limits})")
-            typer.echo(f"        {option['description']}")
-        typer.echo("")
+        _echo_options([option for option in model["options"] if not option["common"]])
+    common = {option["name"]: option for model in found for option in model["options"] if option["common"]}
+    typer.echo("Every recommender also takes:")
+    _echo_options(list(common.values()))
+
+
+def _echo_options(options: list[dict[str, Any]]) -> None:
+    for option in options:
+        limits = f", {option['limits']}" if option["limits"] else ""
+        typer.echo(f"    {option['name']} = {json_format.dumps(option['default'])}  ({option['type']}{limits})")
+        typer.echo(f"        {option['description']}")
+    typer.echo("")
 
 
 def _described() -> list[dict[str, Any]]:
-    """A row per model: name, summary, negative_control, alias, needs_features, options."""
+    """A row per model: name, summary, negative_control, alias, needs_features, options, its own before the common."""
+    from wrappers.recommender_config import RecommenderConfig
     from wrappers.registry import model, model_names
 
     return [
@@ -48,18 +57,27 @@ def _described() -> list[dict[str, Any]]:
             "negative_control": model(name).negative_control,
             "alias": model(name).alias,
             "needs_features": model(name).needs_features,
-            "options": [
-                {
-                    "name": option,
-                    "type": schema["type"],
-                    "default": schema.get("default", {}),
-                    "limits": " and ".join(f"{sign} {schema[key]:g}" for key, sign in _LIMITS.items() if key in schema),
-                    "description": _plain(schema["description"]),
-                }
-                for option, schema in model(name).Config.model_json_schema().get("properties", {}).items()
-            ],
+            "options": sorted(
+                _options(model(name).Config.model_json_schema(), RecommenderConfig.model_fields),
+                key=lambda option: option["common"],
+            ),
         }
         for name in model_names()
+    ]
+
+
+def _options(schema: dict[str, Any], common: Container[str]) -> list[dict[str, Any]]:
+    """A row per option of a configuration."""
+    return [
+        {
+            "name": name,
+            "type": option["type"],
+            "default": option.get("default", {}),
+            "limits": " and ".join(f"{sign} {option[key]:g}" for key, sign in _LIMITS.items() if key in option),
+            "description": _plain(option["description"]),
+            "common": name in common,
+        }
+        for name, option in schema.get("properties", {}).items()
     ]
 
 

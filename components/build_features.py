@@ -23,7 +23,7 @@ def build_features(
     from core.settings import load_settings
     from feature_repo.build import build_features as build
     from loaders.prepared import PreparedDataLoader
-    from wrappers.ranker_training import without_foreign_tags
+    from wrappers.own_tags import without_foreign_tags
 
     known = without_foreign_tags(PreparedDataLoader(dataset.path).train())
     redis_url = load_settings().redis_url.get_secret_value()

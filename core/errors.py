@@ -4,6 +4,7 @@
     ├── BadInput               the user can mend it; the command line exits with 2
     │   ├── DataError          a data file is not what it should be
     │   ├── ConfigError        a setting, option or experiment spec is not allowed
+    │   │   └── NotApplicable  this model has no such thing, e.g. nothing to train
     │   └── UnknownName        a model, loader, deployer … nobody registered
     └── Failure                something outside broke; the command line exits with 1
         ├── TrackingError      MLflow cannot be reached or refused
@@ -12,6 +13,7 @@
         ├── EventLogError      the event log refused or lost its file
         ├── FeatureStoreError  Redis or Feast cannot be reached or refused
         ├── RolloutError       a rollout cannot go on from the state it is in
+        ├── ChatError          a chat model did not answer, too late, or nonsense
         └── StepError          a pipeline step failed; carries the step's own traceback
 
 A message says what was given, what is allowed and what to do, in one line.
@@ -55,6 +57,10 @@ class ConfigError(BadInput):
     """A setting, option or experiment spec holds a value that is not allowed."""
 
 
+class NotApplicable(ConfigError):
+    """A model was asked for something that its kind does not have."""
+
+
 class UnknownName(BadInput):
     """A name that no registry knows.
 
@@ -95,6 +101,19 @@ class FeatureStoreError(Failure):
 
 class RolloutError(Failure):
     """A rollout cannot go on from the state it is in."""
+
+
+class ChatError(Failure):
+    """A chat model did not answer, answered too late, or nonsense.
+
+    Args:
+        problem: What happened; never holds the key.
+        reason: One word for counters, e.g. ``deadline``; see :mod:`wrappers.chat_client`.
+    """
+
+    def __init__(self, problem: str, *, reason: str) -> None:
+        super().__init__(problem)
+        self.reason = reason
 
 
 class StepError(Failure):

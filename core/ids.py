@@ -60,6 +60,11 @@ class IdIndex:
         position[position == len(self._sorted)] = 0
         return np.where(self._sorted[position] == wanted, self._order[position], UNKNOWN)
 
+    def with_new(self, ids: npt.NDArray[Any]) -> IdIndex:
+        """These ids in their order, and behind them those of the given ones that are not among them, ascending."""
+        new = np.unique(ids[self.index_of(ids) == UNKNOWN])
+        return IdIndex(np.concatenate([self.ids, new])) if len(new) else self
+
     def _index_of_text(self, wanted: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Integer ids given as text, or mixed; what is no 64-bit integer is unknown."""
         numbers = np.zeros(wanted.shape, dtype=np.int64)

@@ -108,6 +108,13 @@ class Settings(BaseSettings):
     feature_timeout_ms: float = Field(50.0, gt=0)
     """A Redis that has not answered after this counts as down; the default features are used."""
 
+    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=_name("OPENAI_API_KEY"))
+    """Of the endpoint that chat models are asked at; empty where it needs none."""
+    openai_base_url: str = Field("", validation_alias=_name("OPENAI_BASE_URL"))
+    """Any OpenAI-compatible endpoint, e.g. ``http://localhost:11434/v1``. Empty: OpenAI's own, where a key is set."""
+    chat_model: str = "gpt-4o-mini"
+    """Name of the chat model there, for models that do not name one."""
+
     artifact_root: str = ""
     """Where a new MLflow experiment keeps its artifacts, e.g. ``gs://bucket/mlflow``; empty: beside its database."""
     pipeline_root: str = ""

@@ -7,6 +7,7 @@ and the colours (Okabe & Ito 2008) stay apart for colour-blind eyes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from evaluation.summary import MetricSummary
 WIDTH = 340
 """CSS pixels from edge to edge: a small phone."""
 
-_BLUE, _VERMILION, _GREY, _INK = "#0072B2", "#D55E00", "#9AA0A6", "#202124"
+BLUE, VERMILION, GREY, INK = "#0072B2", "#D55E00", "#9AA0A6", "#202124"
+#: Lines of one chart: colours of Okabe & Ito that stand out from white, and as many patterns.
+LINE_COLOURS = [BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
+LINE_DASHES = [[1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [5, 2], [2, 2]]
 _ROW_HEIGHT, _BELOW = 44, 9
 _BINS = 21
 """Odd, so that one bin has zero in its middle."""
@@ -44,15 +48,17 @@ def metric_chart(summaries: Mapping[str, MetricSummary], *, metric: str, champio
     order = sorted(known, key=lambda name: -known[name].mean)
     base = alt.Chart(alt.InlineData(values=rows)).encode(y=alt.Y("model:N", sort=order, axis=None))
     x = alt.X("lower:Q", title=metric, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=5))
-    colour = alt.condition("datum.champion", alt.value(_VERMILION), alt.value(_BLUE))
+    colour = alt.condition("datum.champion", alt.value(VERMILION), alt.value(BLUE))
     shape = alt.condition("datum.champion", alt.value("diamond"), alt.value("circle"))
     chart = alt.layer(
         base.mark_rule(strokeWidth=3, yOffset=_BELOW).encode(x=x, x2="upper:Q", color=colour),
         base.mark_point(size=110, filled=True, opacity=1, yOffset=_BELOW).encode(x="mean:Q", color=colour, shape=shape),
         # Names stand above their lines: beside them they would be cut off, or leave a phone no room for the lines.
-        base.mark_text(align="left", yOffset=-_BELOW, fontSize=13, color=_INK).encode(x=alt.datum(0), text="label:N"),
+        base.mark_text(align="left", yOffset=-_BELOW, fontSize=13, color=INK, limit=WIDTH - 40).encode(
+            x=alt.datum(0), text="label:N"
+        ),
     )
-    return _svg(chart, height=_ROW_HEIGHT * len(rows))
+    return svg_of(chart, height=_ROW_HEIGHT * len(rows))
 
 
 def difference_chart(difference: npt.NDArray[np.float64], *, candidate: str, baseline: str, metric: str) -> str:
@@ -74,8 +80,9 @@ def difference_chart(difference: npt.NDArray[np.float64], *, candidate: str, bas
 
     shares = {"worse": np.mean(known < 0), "equal": np.mean(known == 0), "better": np.mean(known > 0)}
     told = ", ".join(f"{side} for {share:.0%}" for side, share in reversed(shares.items()))
-    title = alt.Title([f"{candidate} against {baseline}:", told], anchor="start", fontSize=13, fontWeight="normal")
-    colour = alt.Color("side:N", scale=alt.Scale(domain=list(shares), range=[_VERMILION, _GREY, _BLUE]), legend=None)
+    names = f"{shortened(candidate, 20)} against {shortened(baseline, 20)}:"
+    title = alt.Title([names, told], anchor="start", fontSize=13, fontWeight="normal", limit=WIDTH - 20)
+    colour = alt.Color("side:N", scale=alt.Scale(domain=list(shares), range=[VERMILION, GREY, BLUE]), legend=None)
     chart = (
         alt.Chart(alt.InlineData(values=_difference_rows(known)), title=title)
         .mark_bar(stroke="white", strokeWidth=1)
@@ -87,7 +94,50 @@ def difference_chart(difference: npt.NDArray[np.float64], *, candidate: str, bas
             color=colour,
         )
     )
-    return _svg(chart, height=150)
+    return svg_of(chart, height=150)
+
+
+def box_chart(values: Mapping[str, npt.NDArray[np.float64]], *, metric: str) -> str:
+    """A box per model over its folds: quartiles and median, whiskers to the ends, and every fold as a point.
+
+    Args:
+        values: Model to (n_folds,) values, NaN left out; a model without any is left out. Best median on top.
+        metric: What the axis says, e.g. "ndcg@10".
+
+    Returns:
+        SVG; empty where no model has a value.
+    """
+    known = {name: folds[~np.isnan(folds)] for name, folds in values.items()}
+    known = {name: folds for name, folds in known.items() if len(folds)}
+    if not known:
+        return ""
+    import altair as alt
+
+    order = sorted(known, key=lambda name: -float(np.median(known[name])))
+    boxes = [_box_row(name, known[name]) for name in order]
+    points = [{"model": name, "value": float(value)} for name in order for value in known[name]]
+    y = alt.Y("model:N", sort=order, axis=None)
+    x = alt.X("least:Q", title=metric, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    base = alt.Chart(alt.InlineData(values=boxes)).encode(y=y)
+    chart = alt.layer(
+        base.mark_rule(strokeWidth=2, yOffset=_BELOW, color=BLUE).encode(x=x, x2="most:Q"),
+        base.mark_bar(size=16, yOffset=_BELOW, fill="#CFE3F1", stroke=BLUE).encode(x="lower:Q", x2="upper:Q"),
+        base.mark_tick(size=16, thickness=3, yOffset=_BELOW, color=BLUE).encode(x="median:Q"),
+        alt.Chart(alt.InlineData(values=points))
+        .mark_point(size=22, filled=True, opacity=1, yOffset=_BELOW, color=INK)
+        .encode(x="value:Q", y=y),
+        base.mark_text(align="left", yOffset=-_BELOW - 4, fontSize=13, color=INK, limit=WIDTH - 40).encode(
+            x=alt.value(0), text="label:N"
+        ),
+    )
+    return svg_of(chart, height=_ROW_HEIGHT * len(boxes))
+
+
+def _box_row(name: str, folds: npt.NDArray[np.float64]) -> dict[str, Any]:
+    least, lower, median, upper, most = (float(end) for end in np.quantile(folds, [0, 0.25, 0.5, 0.75, 1]))
+    label = f"{shortened(name)} · median {median:.3f} of {len(folds)}"
+    ends = {"least": least, "lower": lower, "median": median, "upper": upper, "most": most}
+    return {"model": name, "label": label, **ends}
 
 
 def _metric_row(name: str, summary: MetricSummary, is_champion: bool) -> dict[str, Any]:
@@ -98,7 +148,7 @@ def _metric_row(name: str, summary: MetricSummary, is_champion: bool) -> dict[st
         "mean": summary.mean,
         "lower": summary.ci_lower if has_interval else summary.mean,
         "upper": summary.ci_upper if has_interval else summary.mean,
-        "label": f"{name} · {summary.mean:.3f}",
+        "label": f"{shortened(name)} · {summary.mean:.3f}",
         "champion": is_champion,
     }
 
@@ -119,9 +169,21 @@ def _difference_rows(difference: npt.NDArray[np.float64]) -> list[dict[str, Any]
     ]
 
 
-def _svg(chart: Any, *, height: int) -> str:
+def shortened(name: str, length: int = 30) -> str:
+    """A name that leaves room for its figure, cut in the middle: both ends may be what tells it apart.
+
+    >>> shortened("recommender_of_the_late_afternoon", 20)
+    'recommender_…ternoon'
+    """
+    if len(name) <= length:
+        return name
+    end = (length - 1) * 2 // 5
+    return f"{name[: length - 1 - end]}…{name[-end:]}"
+
+
+def svg_of(chart: Any, *, height: int) -> str:
+    """An altair chart in the house style, of a phone's width."""
     import altair as alt
-    import vl_convert
 
     drawn = (
         chart.properties(
@@ -132,12 +194,21 @@ def _svg(chart: Any, *, height: int) -> str:
         .configure_axis(
             labelFontSize=13,
             titleFontSize=13,
-            labelColor=_INK,
-            titleColor=_INK,
+            labelColor=INK,
+            titleColor=INK,
             titleFontWeight="normal",
             gridColor="#E8EAED",
             labelFlush=False,
         )
     )
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return str(vl_convert.vegalite_to_svg(drawn.to_dict(), vl_version=version, allowed_base_urls=[]))
+    return _rendered(drawn.to_json(), version)
+
+
+@lru_cache(maxsize=128)
+def _rendered(chart: str, version: str) -> str:
+    """SVG of a chart's JSON; kept, since a page that is made again shows mostly the same."""
+    import vl_convert
+
+    svg = str(vl_convert.vegalite_to_svg(chart, vl_version=version, allowed_base_urls=[]))
+    return svg.replace('class="marks"', 'class="chart"', 1)

@@ -71,7 +71,7 @@ def paired_bootstrap(
     if n_users == 0:
         return PairedComparison(nan, nan, nan, nan, 0, "no_units")
     effect_size = float(difference.mean())
-    if _all_equal(difference):
+    if all_equal(difference):
         return PairedComparison(effect_size, nan, nan, nan, n_users, "no_variance")
     means = bootstrap_means(difference[:, np.newaxis], n_resamples=n_resamples, seed=seed)[:, 0]
     ci_lower, ci_upper = np.quantile(means, [alpha / 2, 1 - alpha / 2])
@@ -80,7 +80,7 @@ def paired_bootstrap(
     return PairedComparison(effect_size, float(ci_lower), float(ci_upper), pvalue, n_users, "ok")
 
 
-def _all_equal(values: npt.NDArray[np.float64]) -> bool:
+def all_equal(values: npt.NDArray[np.float64]) -> bool:
     """Whether values agree up to rounding: .4 - .3 and .2 - .1 are the same difference."""
     return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
 

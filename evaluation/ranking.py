@@ -51,13 +51,16 @@ def evaluate_ranking(recommended: npt.NDArray[np.integer[Any]], truth: Truth, k:
     >>> figures["map"].round(4).tolist(), figures["recall"].tolist()
     ([0.8333, nan], [1.0, nan])
     """
-    lists = _checked_lists(recommended, truth, k)
-    relevant = _canonical(truth)
-    hits = _hits(lists, relevant)
-    n_relevant = np.diff(relevant.indptr).astype(np.float64)
+    hits = find_hits(recommended, truth, k)
+    n_relevant = np.diff(_canonical(truth).indptr).astype(np.float64)
     # NaN as divisor makes every metric of a user without truth NaN, without a branch per metric.
     n_relevant[n_relevant == 0] = np.nan
     return metrics_of_hits(hits, n_relevant)
+
+
+def find_hits(recommended: npt.NDArray[np.integer[Any]], truth: Truth, k: int) -> BoolArray:
+    """(n_users, k) True where the item at that place is relevant. Arguments and errors: :func:`evaluate_ranking`."""
+    return _hits(_checked_lists(recommended, truth, k), _canonical(truth))
 
 
 def metrics_of_hits(hits: BoolArray, n_relevant: FloatArray) -> dict[str, FloatArray]:

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.calibration import calibration
 from evaluation.charts import difference_chart, metric_chart
+from evaluation.curve_charts import MAX_LINES, calibration_chart, lift_chart, precision_recall_chart, roc_chart
+from evaluation.details import SEGMENT_METRICS, EvaluationDetails
 from evaluation.gate import GateResult
+from evaluation.report_tables import ComparedPair, beyond_rows, pair_rows, segment_table
 from evaluation.summary import MetricSummary
 
 _TEMPLATE = "report.html.jinja"
@@ -26,12 +30,14 @@ class EvaluatedModel:
         summaries: Metric name without "@k" to its summary; every model has the same metrics.
         coverage: Share of the catalogue it recommends to anyone, 0 … 1.
         role: "champion", "challenger" or empty.
+        details: Qualities, curves and segments; None where they are not known.
     """
 
     name: str
     summaries: Mapping[str, MetricSummary]
     coverage: float
     role: str = ""
+    details: EvaluationDetails | None = None
 
 
 def evaluation_html(
@@ -42,6 +48,7 @@ def evaluation_html(
     alpha: float = 0.05,
     verdict: GateResult | None = None,
     differences: Mapping[str, npt.NDArray[np.float64]] | None = None,
+    pairs: Sequence[ComparedPair] = (),
     facts: Mapping[str, str] | None = None,
 ) -> str:
     """One or more models compared, as a page.
@@ -53,6 +60,7 @@ def evaluation_html(
         alpha: Of the intervals, for the words.
         verdict: What the gate decided; None: nothing was decided.
         differences: Candidate's name to its per-user difference from the champion in the primary metric.
+        pairs: Models against each other, p-values corrected by whoever knows how many there are.
         facts: What else the reader should know, in order, e.g. ``{"Data": "ml-latest-small, …"}``.
 
     Returns:
@@ -82,7 +90,34 @@ def evaluation_html(
         ],
         has_champion=champion is not None,
         facts=facts or {},
+        pairs=pair_rows(pairs, champion),
+        n_pairs=len(pairs),
+        **_detailed(ranked, primary if primary in SEGMENT_METRICS else SEGMENT_METRICS[0], k),
     )
+
+
+def _detailed(ranked: Sequence[EvaluatedModel], metric: str, k: int) -> dict[str, object]:
+    """What the page shows of the models' details; nothing of it where no model has any."""
+    known = {model.name: model.details for model in ranked if model.details is not None}
+    columns, rows = beyond_rows(known)
+    drawn = dict(list(known.items())[:MAX_LINES])
+    curves = {name: details.curves for name, details in drawn.items()}
+    told = {name: calibration(details.foretold) for name, details in drawn.items() if details.foretold is not None}
+    charts = [
+        ("ROC: liked items found against others let through", roc_chart(curves)),
+        ("Precision against recall over the whole ranking", precision_recall_chart(curves)),
+        ("Lift over a random order", lift_chart(curves)),
+        ("Calibration: foretold and actual shares, each with its interval", calibration_chart(told)),
+    ]
+    return {
+        "beyond_columns": columns,
+        "beyond_rows": rows,
+        "curve_charts": [(title, drawing) for title, drawing in charts if drawing],
+        "curves_left_out": len(known) - len(drawn),
+        "segment_models": list(known),
+        "segment_metric": f"{metric}@{k}",
+        "segment_rows": segment_table(known, metric),
+    }
 
 
 def _falling(mean: float) -> float:
@@ -115,7 +150,9 @@ def _interval(summary: MetricSummary) -> str:
 def _metric_charts(
     models: Sequence[EvaluatedModel], metrics: Sequence[str], k: int, champion: str | None
 ) -> list[tuple[str, str]]:
-    """Metric and drawing; those that have nothing to draw are left out."""
+    """Metric and drawing; those that have nothing to draw are left out, all of them where nothing is compared."""
+    if len(models) < 2:
+        return []
     drawings = (
         (
             metric,

@@ -11,6 +11,7 @@ from core.errors import ConfigError, UnknownName
 
 PIPELINES = {
     "training": "pipelines.training:training",
+    "tuning": "pipelines.tuning:tuning",
     "rollout": "pipelines.rollout:rollout",
 }
 COMPILED = Path(__file__).parent / "compiled"

@@ -81,7 +81,8 @@ class PinnedModel(kserve.Model):
     async def answer(self, instances: list[Any]) -> list[dict[str, Any]]:
         """Answer requests, each with its user's features where the model needs them.
 
-        A few are answered in the event loop: about 1 ms for one, less than a hand-over to another thread costs.
+        A few are answered in the event loop: about 1 ms for one, less than a hand-over to another thread costs. Reasons
+        take some ten times that, and are thought of in another thread. A model that waits for somebody else is awaited.
 
         Raises:
             BadInput: A request is not what it should be.
@@ -101,7 +102,9 @@ class PinnedModel(kserve.Model):
         return answers
 
     async def _predict(self, instances: list[Any]) -> list[dict[str, Any]]:
-        if len(instances) <= _INLINE_INSTANCES:
+        if self._wrapper.waits:
+            return await self._wrapper.predict_async(instances)
+        if len(instances) <= _INLINE_INSTANCES and not any("explain" in one for one in instances if type(one) is dict):
             return self._wrapper.predict(instances)
         return await asyncio.to_thread(self._wrapper.predict, instances)
 

@@ -20,6 +20,10 @@ from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
 from serving.item_routes import ITEMS_PATH, items_route
 from serving.kserve_model import PinnedModel
+from serving.model_figures import ModelFigures
+
+#: What some models say of how an answer came about: what they knew of the user, whether a chat model had its say.
+_REMARKS = ("features", "llm")
 
 LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH))
 
@@ -50,8 +54,7 @@ class Recommend:
         document = await json_object(receive)
         [answer] = await self._model.answer([document])
         listed = {"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version}
-        if "features" in answer:
-            listed["features"] = answer["features"]
+        listed.update((name, answer[name]) for name in _REMARKS if name in answer)
         await send_json(send, orjson.dumps(listed))
         self._seconds.observe(time.perf_counter() - start)
 
@@ -74,6 +77,7 @@ def lean_application(model: PinnedModel, registry: CollectorRegistry) -> ASGIApp
         return Json(document)
 
     recommend = Recommend(model, registry)
+    registry.register(ModelFigures(model.wrapper))
     routes = [
         # Here for the answer to other methods.
         Route("/recommend", recommend, methods=["POST"]),

@@ -17,7 +17,8 @@ class Listing(NamedTuple):
     """A recommended list.
 
     Attributes:
-        items: ``{"item_id", "title", "score"}`` each, best first; may be empty.
+        items: ``{"item_id", "title", "score"}`` each, best first; may be empty. With ``reason`` and ``confidence``
+            where an explanation was asked for.
         item_ids: Their ids, in that order.
         features: What the model knew of the user, e.g. ``store`` or ``default``; None from a model without features.
         cold: The model knows nothing of the user and gave popularity order.
@@ -52,18 +53,20 @@ class ModelClient:
         self._timeout_s = timeout_s
         self._http = LeanHttp()
 
-    async def recommend(self, server: Contestant, user_id: str, k: int) -> Listing:
+    async def recommend(self, server: Contestant, user_id: str, k: int, explain: str | None = None) -> Listing:
         """The server's list for a user.
 
         Args:
             server: Whom to ask; its answer must carry the version expected of it.
             user_id: Anyone; unknown users get popularity order.
             k: 1 … 1000.
+            explain: Language of a reason for each item, e.g. "en"; None: no reasons.
 
         Raises:
             ServerError: No answer in time, no connection, or an answer that is no list of that version.
         """
-        body = orjson.dumps({"user_id": user_id, "k": k})
+        asked = {"user_id": user_id, "k": k} if explain is None else {"user_id": user_id, "k": k, "explain": explain}
+        body = orjson.dumps(asked)
         return _listing(server, await self._document(server, "/recommend", body))
 
     async def items(self, server: Contestant, item_ids: Sequence[int | str]) -> Catalogue:

@@ -1,4 +1,4 @@
-"""``GET /preview?user_id=17&k=10`` of the policy server: every variant's list for one user, side by side.
+"""``GET /preview?user_id=17&k=10&explain=en`` of the policy server: every variant's list for one user, side by side.
 
 For people who look at what the variants would show. Nobody is assigned and nothing is recorded: a list that is only
 looked at must not count as one that a user was shown.
@@ -18,11 +18,12 @@ from serving.http_errors import Json
 from serving.model_client import ModelClient
 from serving.policy_requests import parse_choose
 from serving.routing import ActiveRoute, Contestant, Routing
+from wrappers.reason_words import LANGUAGES
 
 MAX_K = 100
 #: Looks under way at once: the model servers are there for those who are served.
 _AT_ONCE = 2
-_PARAMETERS = ("user_id", "k")
+_PARAMETERS = ("user_id", "k", "explain")
 
 
 class Preview:
@@ -57,9 +58,12 @@ class Preview:
         asked = parse_choose(request.query_params, self._k)
         if asked.k > MAX_K:
             raise BadInput(f"k == {asked.k}, must be 1 … {MAX_K} in a preview")
+        explain = request.query_params.get("explain")
+        if explain is not None and explain not in LANGUAGES:
+            raise BadInput(f"explain == {explain[:80]!r}, must be one of {', '.join(LANGUAGES)}")
         active = self._routing.active
         async with self._turn:
-            lists = await self._lists(active, asked.user_id, asked.k)
+            lists = await self._lists(active, asked.user_id, asked.k, explain)
         return Json(
             {
                 "user_id": asked.user_id,
@@ -70,18 +74,20 @@ class Preview:
             }
         )
 
-    async def _lists(self, active: ActiveRoute, user_id: str, k: int) -> list[dict[str, Any]]:
+    async def _lists(self, active: ActiveRoute, user_id: str, k: int, explain: str | None) -> list[dict[str, Any]]:
         """Every variant's list, over connections made for this one look: the hot path's are not shared."""
         models = ModelClient(self._model_timeout_s)
         try:
             return await asyncio.gather(
-                *(_list(models, variant, server, user_id, k) for variant, server in active.contestants.items())
+                *(_list(models, variant, server, user_id, k, explain) for variant, server in active.contestants.items())
             )
         finally:
             await models.close()
 
 
-async def _list(models: ModelClient, variant: str, server: Contestant, user_id: str, k: int) -> dict[str, Any]:
+async def _list(
+    models: ModelClient, variant: str, server: Contestant, user_id: str, k: int, explain: str | None
+) -> dict[str, Any]:
     """One variant's list with what its catalogue tells about the items; its error instead where it is down."""
     answer: dict[str, Any] = {
         "variant": variant,
@@ -93,7 +99,7 @@ async def _list(models: ModelClient, variant: str, server: Contestant, user_id: 
         "error": None,
     }
     try:
-        listing = await models.recommend(server, user_id, k)
+        listing = await models.recommend(server, user_id, k, explain)
         answer |= {"items": listing.items, "cold": listing.cold, "features": listing.features}
         if listing.items:
             catalogue = await models.items(server, listing.item_ids)

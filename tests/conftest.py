@@ -35,7 +35,10 @@ def movielens() -> Path:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own settings must not change what a test sees."""
     for name in list(os.environ):
-        if name.startswith(("SCREENTEST_", "MLFLOW_", "DATA_", "REDIS_URL")) and name != "SCREENTEST_TEST_DATA":
+        if (
+            name.startswith(("SCREENTEST_", "MLFLOW_", "DATA_", "REDIS_URL", "OPENAI_"))
+            and name != "SCREENTEST_TEST_DATA"
+        ):
             monkeypatch.delenv(name)
 
 

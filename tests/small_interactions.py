@@ -30,10 +30,18 @@ class MemoryLoader:
         return Provenance(source="memory", layout="test", sha256="00", split="given")
 
 
-def interactions_of(user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, rating: float = 4.0) -> Interactions:
-    """One rating per (user, item) pair; an item table and genres of the items that occur."""
+def interactions_of(
+    user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, rating: float = 4.0, *, genre: npt.ArrayLike | None = None
+) -> Interactions:
+    """One rating per (user, item) pair; an item table and genres of the items that occur.
+
+    ``genre`` is the item's of each pair; without it every item is of the same two.
+    """
     users, items = np.asarray(user_ids), np.asarray(item_ids)
-    known = np.unique(items)
+    known, first = np.unique(items, return_index=True)
+    genres = pd.DataFrame({"item_id": np.repeat(known, 2), "genre": ["Drama", "War"] * len(known)})
+    if genre is not None:
+        genres = pd.DataFrame({"item_id": known, "genre": np.asarray(genre, object)[first]})
     return Interactions(
         ratings=pd.DataFrame(
             {
@@ -50,7 +58,7 @@ def interactions_of(user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, rating: fl
                 "year": pd.array([2000] * len(known), dtype="Int16"),
             }
         ),
-        genres=pd.DataFrame({"item_id": np.repeat(known, 2), "genre": ["Drama", "War"] * len(known)}),
+        genres=genres,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +26,29 @@ PIPELINE_RUN = "screentest.pipeline_run"
 # MLflow's limits of one log_batch call.
 _METRICS_PER_BATCH = 1000
 _PARAMS_PER_BATCH = 100
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """The run that a with-block of :func:`new_run` or :func:`resumed_run` is inside of.
+
+    Attributes:
+        tracker: Where it is.
+        run_id: MLflow's id.
+        trained: Name of a model to how many of its trainings were told to the run.
+    """
+
+    tracker: Tracker
+    run_id: str
+    trained: Counter[str]
+
+
+_open_run: ContextVar[OpenRun | None] = ContextVar("open_run", default=None)
+
+
+def current_run() -> OpenRun | None:
+    """The innermost run that is open here; None outside of any."""
+    return _open_run.get()
 
 
 @dataclass(frozen=True)
@@ -91,6 +116,7 @@ def resumed_run(tracker: Tracker, run_id: str) -> Iterator[str]:
 @contextmanager
 def _terminated(tracker: Tracker, run_id: str) -> Iterator[None]:
     status = "FAILED"
+    token = _open_run.set(OpenRun(tracker, run_id, Counter()))
     try:
         yield
         status = "FINISHED"
@@ -98,6 +124,7 @@ def _terminated(tracker: Tracker, run_id: str) -> Iterator[None]:
         status = "KILLED"
         raise
     finally:
+        _open_run.reset(token)
         # Where the block failed, its own error is what the user must see, not that MLflow is gone as well.
         with suppress(TrackingError) if status != "FINISHED" else nullcontext(), mlflow_errors(tracker.uri):
             tracker.client.set_terminated(run_id, status=status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
-from wrappers.recommender import Arrays, RecommenderWrapper
+from wrappers.factors import FactorRecommender, smoother
 from wrappers.recommender_config import RecommenderConfig
+from wrappers.search_space import Choices, Numbers
 
 
 class ALSConfig(RecommenderConfig):
@@ -31,7 +31,7 @@ class ALSConfig(RecommenderConfig):
     """Processor cores to train on; the result does not depend on them."""
 
 
-class ALS(RecommenderWrapper):
+class ALS(FactorRecommender):
     """Matrix factorisation: describes users and items by a few numbers whose products rebuild who rated what.
 
     Minimises (Hu, Koren & Volinsky 2008, eq. 3) over user factors x and item factors y
@@ -44,9 +44,11 @@ class ALS(RecommenderWrapper):
 
     name = "als"
     Config = ALSConfig
-
-    _user_factors: npt.NDArray[np.float32]
-    _item_factors: npt.NDArray[np.float32]
+    search_space = {
+        "embedding_size": Choices((16, 32, 64, 128)),
+        "reg": Numbers(1, 200, log=True),
+        "confidence": Numbers(1, 30, log=True),
+    }
 
     def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
         from implicit.cpu.als import AlternatingLeastSquares
@@ -65,19 +67,15 @@ class ALS(RecommenderWrapper):
             model.fit(sparse.csr_matrix(history), show_progress=False)
         self._user_factors, self._item_factors = model.user_factors, model.item_factors
 
-    def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(n, n_items) float32 products of factors. See :meth:`RecommenderWrapper.score`."""
-        # One product per user, in C: a single one of all would round differently with the number of users.
-        return (self._user_factors[user_index, np.newaxis] @ self._item_factors.T)[:, 0]
+    def contributions(
+        self, user_index: int, item_index: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """What each rated item does for each score if the user's factors are solved anew for the items' (eq. 7). See
+        :meth:`RecommenderWrapper.contributions`.
 
-    def state(self) -> Arrays:
-        """``user_factors`` (n_users, embedding_size) and ``item_factors`` (n_items, embedding_size)."""
-        return {"user_factors": self._user_factors, "item_factors": self._item_factors}
-
-    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back the factors."""
-        users, items = state["user_factors"], state["item_factors"]
-        expected = tuple((n, self.config.embedding_size) for n in self.known.history.shape)
-        if (users.shape, items.shape) != expected:
-            raise ValueError(f"factors have shapes {users.shape} and {items.shape}, must have {expected}")
-        self._user_factors, self._item_factors = users, items
+        They sum to the score but for what the last alternation, which ends with the items, left unsolved.
+        """
+        rated, items, confidence = self._rated(user_index), self._item_factors, self.config.confidence
+        normal = items.T @ items + (confidence - 1.0) * items[rated].T @ items[rated]
+        normal += self.config.reg * np.eye(items.shape[1], dtype=np.float32)
+        return rated, smoother(normal, confidence * items[rated], items[item_index])

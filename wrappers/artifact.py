@@ -5,10 +5,12 @@
     <table>.parquet items: item_id, title, year, genres
     <text>.txt      what a library writes as text, e.g. a booster's trees
     <graph>.onnx    a network as ONNX
+    <document>      text under a name of its own, .yaml, .json or .py: a prompt, a graph's code
     <part>/         an artifact like this one, where a model is made of others
 
 The folder is written beside its place and moved there, so that a reader never sees half of it. What is loaded is
-checked against the hashes; the class is looked up by name in the registry, and no code comes from the artifact.
+checked against the hashes; the class is looked up by name in the registry. No code comes from the artifact, but for
+graphs that we wrote ourselves (wrappers/graph_code.py).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from wrappers.registry import model
 
 FORMAT = 1
 HEADER = "model.json"
+_DOCUMENTS = (".yaml", ".json", ".py")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Artifact:
         texts: Name to text.
         graphs: Name to a network as ONNX bytes.
         parts: Name to the artifact of a model that this one is made of.
+        documents: File name (``prompts.yaml``) to text.
     """
 
     header: dict[str, Any]
@@ -54,6 +58,7 @@ class Artifact:
     texts: dict[str, str] = field(default_factory=dict)
     graphs: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, Artifact] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
 
 
 def write_artifact(folder: Path, artifact: Artifact) -> None:
@@ -90,6 +95,8 @@ def _write_files(folder: Path, artifact: Artifact) -> None:
         (folder / f"{name}.txt").write_bytes(text.encode())
     for name, graph in artifact.graphs.items():
         (folder / f"{name}.onnx").write_bytes(graph)
+    for name, text in artifact.documents.items():
+        (folder / name).write_bytes(text.encode())
     for name, part in artifact.parts.items():
         (folder / name).mkdir()
         _write_files(folder / name, part)
@@ -106,7 +113,7 @@ def read_artifact(folder: Path) -> Artifact:
     header = _header(folder)
     for name, expected in header["sha256"].items():
         _check_hash(folder, name, expected)
-    arrays, tables, texts, graphs, parts = {}, {}, {}, {}, {}
+    arrays, tables, texts, graphs, parts, documents = {}, {}, {}, {}, {}, {}
     for name in header["sha256"]:
         path = folder / name
         try:
@@ -121,9 +128,11 @@ def read_artifact(folder: Path) -> Artifact:
                 graphs[path.stem] = path.read_bytes()
             elif path.name == HEADER:
                 parts[path.parent.name] = read_artifact(path.parent)
+            elif path.suffix in _DOCUMENTS:
+                documents[path.name] = path.read_bytes().decode()
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
-    return Artifact(header, arrays, tables, texts, graphs, parts)
+    return Artifact(header, arrays, tables, texts, graphs, parts, documents)
 
 
 def load_wrapper(folder: str | Path) -> ModelWrapper:

@@ -89,6 +89,8 @@ class ModelWrapper(ABC):
     alias: ClassVar[str] = ""
     """What its newest version is called in the model registry beside champion and challenger, e.g. ``PolicyA``;
     empty: nothing."""
+    waits: ClassVar[bool] = False
+    """Its answers wait for somebody else over the network: a server awaits ``predict_async``."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Installed packages that a loaded model imports beside those that every model does."""
 
@@ -109,7 +111,19 @@ class ModelWrapper(ABC):
         Raises:
             ConfigError: A hyperparameter is unknown or not allowed.
             DataError: There is nothing to learn from.
+            NotApplicable: A model of this kind learns nothing; see :meth:`prepare`.
         """
+
+    def prepare(self, data_loader: DataLoader) -> Self:
+        """Make it ready to be judged, kept and served: what a pipeline's train-model step calls.
+
+        Trained, for most models. One that learns nothing itself puts together what it is made of.
+
+        Raises:
+            ConfigError: A hyperparameter does not fit the data.
+            DataError: There is nothing to learn from.
+        """
+        return self.train(data_loader)
 
     @abstractmethod
     def evaluate(self, data_loader: DataLoader, config: Mapping[str, Any] | EvaluationConfig | None = None) -> Any:
@@ -126,6 +140,18 @@ class ModelWrapper(ABC):
         Raises:
             BadInput: A request is not what it should be; names the request and the field.
         """
+
+    async def predict_async(self, input_data: Any) -> Any:
+        """As ``predict``, without holding up the event loop where the model ``waits``."""
+        return self.predict(input_data)
+
+    async def release(self) -> None:
+        """Let go of what the running event loop holds for the model, e.g. connections; by default nothing."""
+        return None
+
+    def figures(self) -> Mapping[str, float]:
+        """Counts since the process began that a server publishes beside its own, e.g. of tokens; by default none."""
+        return {}
 
     @abstractmethod
     def save(self, folder: Path) -> None:

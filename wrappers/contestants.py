@@ -131,7 +131,7 @@ def refit(recommender: RecommenderWrapper, loader: DataLoader) -> RecommenderWra
         ConfigError: A hyperparameter does not fit the data.
         DataError: There is nothing to learn from.
     """
-    return type(recommender)(recommender.config).train(loader)
+    return type(recommender)(recommender.config).prepare(loader)
 
 
 def _load_champion(tracker: Tracker, version: ModelVersion) -> RecommenderWrapper:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
-from wrappers.blocks import row_blocks
+from wrappers.neighbours import nearest
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
-from wrappers.top_k import top_k
+from wrappers.search_space import Numbers
+from wrappers.top_k import stored
 
 
 class ItemKNNConfig(RecommenderConfig):
@@ -39,28 +40,15 @@ class ItemKNN(RecommenderWrapper):
     """
 
     name = "item_knn"
+    search_space = {"neighbours": Numbers(5, 500, log=True, whole=True), "shrinkage": Numbers(0, 300)}
     Config = ItemKNNConfig
 
     _similarity: sparse.csr_array[Any, Any]
 
     def _fit(self, history: sparse.csr_array[Any, Any]) -> None:
-        n_items = history.shape[1]
-        by_item = history.T.tocsr()
-        norm = np.sqrt(self.known.popularity)
-        rows, columns, values = [], [], []
-        for start, stop in row_blocks(n_items, n_items):
-            similarity = (by_item[start:stop] @ history).toarray()
-            similarity /= norm[start:stop, np.newaxis] * norm + np.float32(self.config.shrinkage)
-            similarity[np.arange(stop - start), np.arange(start, stop)] = 0.0
-            neighbour, strength = top_k(similarity, min(self.config.neighbours, n_items))
-            # Items nobody rated together are no neighbours, however few neighbours there are.
-            row, place = np.nonzero(strength)
-            rows.append(row + start)
-            columns.append(neighbour[row, place])
-            values.append(strength[row, place])
-        target, source, strength = map(np.concatenate, (rows, columns, values))
+        similar = nearest(history.T.tocsr(), self.config.neighbours, self.config.shrinkage)
         # Stored from rated item to scored item, so that scoring is one sparse product.
-        self._similarity = sparse.csr_array((strength, (source, target)), shape=(n_items, n_items))
+        self._similarity = similar.T.tocsr()
 
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, n_items) float32 sums of similarities. See :meth:`RecommenderWrapper.score`."""
@@ -68,6 +56,13 @@ class ItemKNN(RecommenderWrapper):
         scores = np.full(product.shape, np.nan, np.float32)
         scores[np.repeat(np.arange(len(user_index)), np.diff(product.indptr)), product.indices] = product.data
         return scores
+
+    def contributions(
+        self, user_index: int, item_index: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The summands of each score: similarities of what the user rated. See the base."""
+        _, rated = stored(self.known.history.indptr, self.known.history.indices, np.array([user_index]))
+        return rated, self._similarity[rated][:, item_index].toarray().T
 
     def state(self) -> Arrays:
         """The similarity matrix in CSR parts."""

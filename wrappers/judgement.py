@@ -9,7 +9,7 @@ from evaluation.report import EvaluatedModel, evaluation_html
 from tracking.client import Tracker
 from tracking.runs import log_arrays, log_metrics, log_params, log_text, read_run, set_tags
 from wrappers.base import EvaluationConfig
-from wrappers.offline import OfflineEvaluation, figures_of
+from wrappers.offline import OfflineEvaluation, figures_of, segment_rows
 from wrappers.recommender import RecommenderWrapper
 from wrappers.tables import as_csv, as_json
 
@@ -35,7 +35,8 @@ def judge(
     """Evaluate a model on the loader's test part and add the figures to its run.
 
     The run receives the means as metrics, and under ``evaluation/`` every user's figures (``per_user.npz``), a table
-    (``figures.json``, ``figures.csv``) and a report (``report.html``). How it was judged is recorded as
+    (``figures.json``, ``figures.csv``), segments (``segments.json``, ``segments.csv``) and a report (``report.html``)
+    with curves. How it was judged is recorded as
     ``evaluation.k`` and ``evaluation.relevant_rating``: as parameters, which MLflow never changes, of the first
     evaluation; as tags of the latest, whose figures the run holds.
 
@@ -45,7 +46,7 @@ def judge(
     """
     evaluation = recommender.evaluate(loader, options)
     html = evaluation_html(
-        [EvaluatedModel(recommender.name, evaluation.summaries, evaluation.coverage)],
+        [EvaluatedModel(recommender.name, evaluation.summaries, evaluation.coverage, details=evaluation.details)],
         k=options.k,
         facts=facts(loader.provenance(), options),
     )
@@ -56,6 +57,9 @@ def judge(
     log_arrays(tracker, run_id, evaluation.arrays())
     log_text(tracker, run_id, as_json(figures), "evaluation/figures.json")
     log_text(tracker, run_id, as_csv([figures]), "evaluation/figures.csv")
+    segments = segment_rows(evaluation)
+    log_text(tracker, run_id, as_json(segments), "evaluation/segments.json")
+    log_text(tracker, run_id, as_csv(segments), "evaluation/segments.csv")
     log_text(tracker, run_id, html, "evaluation/report.html")
     return Evaluated(evaluation.means, html, evaluation)
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from evaluation.pairwise import pairwise_differences
 from evaluation.report import EvaluatedModel, evaluation_html
+from evaluation.report_tables import ComparedPair
+from experiments.multiplicity import holm
 from tracking.registry import CHALLENGER, CHAMPION, ModelVersion
 from wrappers.contestants import Contestant
-from wrappers.offline import figures_of, metric_name
+from wrappers.offline import figures_of, metric_name, number_or_none, segment_rows
 from wrappers.selection import Selection
+
+#: Seed of the comparisons: the same figures give the same intervals and p-values.
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,13 @@ class Leaderboard:
         champion = self.selection.champion
         return evaluation_html(
             [
-                EvaluatedModel(one.name, one.evaluation.summaries, one.evaluation.coverage, self._role(one))
+                EvaluatedModel(
+                    one.name,
+                    one.evaluation.summaries,
+                    one.evaluation.coverage,
+                    self._role(one),
+                    one.evaluation.details,
+                )
                 for one in self.contestants
             ],
             k=champion.evaluation.config.k,
@@ -49,8 +62,17 @@ class Leaderboard:
                 for one in self.contestants
                 if one.run_id != champion.run_id
             },
+            pairs=self.pairs,
             facts={"Chosen": self.selection.reason, **facts},
         )
+
+    @cached_property
+    def pairs(self) -> list[ComparedPair]:
+        """Every two models, on the users that all have a value for, p-values corrected for all of them together."""
+        values = {one.name: one.evaluation.per_user[self.metric] for one in self.contestants}
+        found = pairwise_differences(values, seed=_SEED)
+        corrected = holm([one.pvalue for one in found]).tolist()
+        return [ComparedPair(one, p) for one, p in zip(found, corrected, strict=True)]
 
     def rows(self) -> list[dict[str, Any]]:
         """A flat row per contestant, best first."""
@@ -79,7 +101,17 @@ class Leaderboard:
             "reason": self.selection.reason,
             "candidates": {one.name: {"passes": one.passes, "reason": one.reason} for one in verdict.candidates},
             "models": self.rows(),
+            "pairs": [self._pair(pair) for pair in self.pairs],
+            "segments": [{"name": one.name, **row} for one in self.contestants for row in segment_rows(one.evaluation)],
         }
+
+    def _pair(self, pair: ComparedPair) -> dict[str, Any]:
+        """One comparison as JSON values; None where there is no figure."""
+        found = {
+            name: number_or_none(value) if isinstance(value, float) else value
+            for name, value in pair.difference._asdict().items()
+        }
+        return {**found, "pvalue_holm": number_or_none(pair.corrected)}
 
     def _role(self, one: Contestant) -> str:
         challenger = self.selection.challenger

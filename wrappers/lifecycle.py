@@ -24,6 +24,7 @@ from wrappers.planting import plant_challenger
 from wrappers.pyfunc import log_wrapper
 from wrappers.registry import model
 from wrappers.rejudged import keep_rejudged
+from wrappers.router_registration import register_router
 from wrappers.selection import Rule, Selection, select
 from wrappers.tables import as_csv, as_json
 
@@ -106,7 +107,7 @@ def train_and_log(
     }
     with new_run(tracker, name, params=params, tags={MODEL_KIND: name}) as run_id:
         began = time.perf_counter()
-        recommender.train(loader)
+        recommender.prepare(loader)
         known = recommender.known
         figures = {"users": len(known.users), "items": len(known.items), "ratings": known.history.nnz}
         seconds = time.perf_counter() - began
@@ -174,6 +175,9 @@ def register_candidates(
     challenger, the alias is taken from whoever had it. A model that has an alias of its own (``ModelWrapper.alias``)
     gets it too, the best of its runs by the metric. The leaderboard is kept in a run named ``registration``.
 
+    Where PolicyA and PolicyB both exist then, their router is made, in a transaction of its own
+    (:func:`wrappers.router_registration.register_router`): should it fail, repeating the step makes it.
+
     Args:
         run_ids: Runs that were trained and evaluated.
         loader: Their data; a champion from before is judged on its test part now, trained again on its train part
@@ -210,6 +214,7 @@ def register_candidates(
         html = _keep_leaderboard(tracker, registration_run, board, facts(provenance, options))
         if selection.champion.refitted:
             keep_rejudged(tracker, registration_run, selection.champion)
+    register_router(tracker, model_name)
     report("register", 1, 1, selection.reason)
     return Registration.of(selection, versions, html)
 

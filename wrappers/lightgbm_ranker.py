@@ -14,6 +14,7 @@ from pydantic import Field
 
 from wrappers.artifact import Artifact
 from wrappers.ranker import RankerConfig, RankerWrapper
+from wrappers.search_space import Choices, Numbers
 
 if TYPE_CHECKING:
     from wrappers.ranker_training import TrainingRows
@@ -51,6 +52,13 @@ class LightGBM(RankerWrapper):
     """
 
     name = "lightgbm"
+    search_space = {
+        "objective": Choices(("classification", "lambdarank")),
+        "leaves": Numbers(3, 31, log=True, whole=True),
+        "n_candidates": Numbers(50, 500, log=True, whole=True),
+        "liked_rating": Choices((0.5, 4.0)),
+        "retriever_config.reg": Numbers(30, 1000, log=True),
+    }
     alias = "PolicyB"
     packages = ("lightgbm",)
     Config = LightGBMConfig
@@ -58,6 +66,11 @@ class LightGBM(RankerWrapper):
     #: LightGBM's text; empty where there was nothing to learn.
     _text: str
     _booster: Any
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether it learned probabilities, and not only an order. See the base."""
+        return bool(self.config.objective == "classification")
 
     @property
     def importances(self) -> dict[str, float]:
@@ -100,6 +113,14 @@ class LightGBM(RankerWrapper):
             return np.zeros((n, c), np.float32)
         scores: npt.NDArray[np.float64] = self._booster.predict(columns.reshape(n * c, n_columns), num_threads=1)
         return scores.reshape(n, c).astype(np.float32)
+
+    def _effects(self, columns: npt.NDArray[np.float32], listed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        if self._booster is None:
+            return np.zeros((len(listed), columns.shape[1]), np.float32)
+        # Exact Shapley values of the trees (Lundberg et al. 2020) in what they sum up; the last column is their base.
+        shapley = self._booster.predict(columns, pred_contrib=True, num_threads=1)[:, :-1]
+        effects: npt.NDArray[np.float32] = (shapley[listed] - shapley.mean(axis=0)).astype(np.float32)
+        return effects
 
     def _artifact(self) -> Artifact:
         return replace(super()._artifact(), texts={"booster": self._text})

@@ -40,6 +40,7 @@ class LogReg(RankerWrapper):
 
     name = "logreg"
     alias = "PolicyA"
+    gives_probabilities = True
     Config = LogRegConfig
 
     #: (n_columns,) float32 each: of standardised columns, and what standardises them.
@@ -79,6 +80,10 @@ class LogReg(RankerWrapper):
     def _rank(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         # Centred first: a sum of products with years and counts in the thousands would lose the digits that matter.
         return expit((columns - self._mean) @ (self._coefficients / self._scale) + self._intercept)
+
+    def _effects(self, columns: npt.NDArray[np.float32], listed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        # Exact in log odds: summands of the difference to the mean candidate.
+        return (columns[listed] - columns.mean(axis=0)) * (self._coefficients / self._scale)
 
     def state(self) -> Arrays:
         """The base's, and ``coefficients``, ``mean``, ``scale`` (n_columns,) and ``intercept`` (1,)."""

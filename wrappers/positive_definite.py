@@ -12,13 +12,17 @@ from scipy.linalg import lapack
 from core.errors import ConfigError
 from wrappers.blocks import row_blocks
 
+_TILE = 256
 
-def gram_plus_diagonal(rows: sparse.csr_array[Any, Any], diagonal: float) -> npt.NDArray[np.float32]:
-    """``rows @ rows.T + diagonal * I``.
+
+def gram_plus_diagonal(
+    rows: sparse.csr_array[Any, Any], diagonal: float | npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """``rows @ rows.T + diag(diagonal)``.
 
     Args:
         rows: (n, m) sparse float32.
-        diagonal: Added to the diagonal; more than 0 makes the result positive definite.
+        diagonal: Added to the diagonal, one number or (n,); more than 0 makes the result positive definite.
 
     Returns:
         (n, n) float32, symmetric.
@@ -27,8 +31,8 @@ def gram_plus_diagonal(rows: sparse.csr_array[Any, Any], diagonal: float) -> npt
     gram = np.empty((n, n), np.float32)
     columns = rows.T.tocsr()
     for start, stop in row_blocks(n, n):
-        gram[start:stop] = (rows[start:stop] @ columns).toarray()
-    gram[np.arange(n), np.arange(n)] += np.float32(diagonal)
+        (rows[start:stop] @ columns).toarray(out=gram[start:stop])
+    gram[np.arange(n), np.arange(n)] += np.asarray(diagonal, np.float32)
     return gram
 
 
@@ -53,8 +57,16 @@ def invert(matrix: npt.NDArray[np.float32], *, of: str) -> npt.NDArray[np.float3
         raise ConfigError(f"{of} is too small: the matrix is singular in float32 (row {failed_at}); raise it")
     # potri fills the upper triangle of Fortran order: the lower one here.
     symmetric: npt.NDArray[np.float32] = inverse.T
-    for start, stop in row_blocks(len(symmetric), len(symmetric)):
-        square = symmetric[start:stop, start:stop]
-        square[:] = np.tril(square) + np.tril(square, -1).T
-        symmetric[start:stop, stop:] = symmetric[stop:, start:stop].T
+    _mirror(symmetric)
     return symmetric
+
+
+def _mirror(lower: npt.NDArray[np.float32]) -> None:
+    """Copy the lower triangle to the upper one, by squares that fit in the cache: a column is far apart in memory."""
+    n = len(lower)
+    for start in range(0, n, _TILE):
+        square = lower[start : start + _TILE, start : start + _TILE]
+        square[:] = np.tril(square) + np.tril(square, -1).T
+        for below in range(start + _TILE, n, _TILE):
+            tile = lower[below : below + _TILE, start : start + _TILE]
+            lower[start : start + _TILE, below : below + _TILE] = tile.T

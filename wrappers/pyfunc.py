@@ -68,12 +68,18 @@ def log_wrapper(tracker: Tracker, run_id: str, recommender: RecommenderWrapper) 
             loader_module=LOADER_MODULE,
             input_example=example,
             output_example=recommender.predict(example),
-            requirements=[f"{package}=={version(package)}" for package in (*_REQUIRED, *recommender.packages)],
-            optional=("k", "exclude_items"),
+            requirements=requirements_of(recommender),
+            optional=("k", "exclude_items", "explain"),
         )
+
+
+def requirements_of(*models: ModelWrapper) -> list[str]:
+    """What must be installed to load models, ``["mlflow==3.17.2", …]``: what is installed here."""
+    packages = dict.fromkeys([*_REQUIRED, *(package for model in models for package in model.packages)])
+    return [f"{package}=={version(package)}" for package in packages]
 
 
 def _input_example(recommender: RecommenderWrapper) -> pd.DataFrame:
     """A request of the first user with every field."""
     user_ids, item_ids = recommender.known.users.ids[:1].tolist(), recommender.known.items.ids[:1].tolist()
-    return pd.DataFrame({"user_id": user_ids, "k": [3], "exclude_items": [item_ids]})
+    return pd.DataFrame({"user_id": user_ids, "k": [3], "exclude_items": [item_ids], "explain": ["en"]})

@@ -20,12 +20,16 @@ from wrappers.asked import Asked
 from wrappers.base import ModelConfig
 from wrappers.blocks import row_blocks
 from wrappers.candidates import Candidates
+from wrappers.causes import Cause
+from wrappers.feature_causes import by_features
 from wrappers.feature_rows import GivenFeatures, StoredRows, UserRows
+from wrappers.own_tags import without_foreign_tags
 from wrappers.ranking_columns import column_names, ranking_columns
+from wrappers.reasons import MOST_NAMED, add_reasons, by_popularity, causes_of
 from wrappers.recommender import Arrays, Recommendations, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.registry import model
-from wrappers.requests import parse_requests
+from wrappers.requests import Requests, parse_requests
 from wrappers.top_k import PADDING, top_k
 from wrappers.training_data import TrainingData
 
@@ -114,7 +118,7 @@ class RankerWrapper(RecommenderWrapper):
         """Learn from ratings at hand. See :meth:`RecommenderWrapper.fit`."""
         # Imports DuckDB and Ibis when called: a server that has loaded a model needs neither.
         from feature_repo.matrices import features_as_of, features_version
-        from wrappers.ranker_training import divide, training_rows, without_foreign_tags
+        from wrappers.ranker_training import divide, training_rows
 
         known = TrainingData.of(interactions)
         rows = training_rows(
@@ -174,26 +178,35 @@ class RankerWrapper(RecommenderWrapper):
         Raises:
             BadInput: A request is not what it should be.
         """
-        requests = parse_requests(input_data, self.layout)
-        if not requests.user_ids:
-            return []
+        return self._in_order(parse_requests(input_data, self.layout))
+
+    def _answered(self, requests: Requests) -> list[dict[str, Any]]:
         asked = Asked.of(self.known, requests.user_ids, max(requests.ks), requests.exclude, filter_seen=True)
         rows = UserRows.of(requests.features, asked.user_index, self._stored)
-        answers = self._answers(requests, self._lists(asked, rows))
+        found = self._lists(asked, rows)
+        answers = self._answers(requests, found)
+        if any(requests.languages):
+            add_reasons(self, requests, asked, found, answers, rows)
         return [{**answer, "features": source.value} for answer, source in zip(answers, rows.sources, strict=True)]
 
     def best(self, asked: Asked) -> Recommendations:
         """Lists on the rows stored at training time. See :meth:`RecommenderWrapper.best`."""
-        return self._ranked(asked, UserRows.of(None, asked.user_index, self._stored))
+        return self._list_block(asked, UserRows.of(None, asked.user_index, self._stored))
+
+    def best_and_scores(self, asked: Asked) -> tuple[Recommendations, npt.NDArray[np.float32]]:
+        """NaN for what is no candidate. See :meth:`RecommenderWrapper.best_and_scores`."""
+        rows = UserRows.of(None, asked.user_index, self._stored)
+        ranked = [self._ranked(asked.part(*block), rows.part(*block)) for block in self._blocks(asked)]
+        found = Recommendations.joined(ranked, self.config.n_candidates)
+        scores = np.full((len(asked.user_index), len(self.known.items)), np.nan, np.float32)
+        row, place = np.nonzero(found.item_index != PADDING)
+        scores[row, found.item_index[row, place]] = found.scores[row, place]
+        return self._listed(found.scores, found.cold, asked.k, found.item_index), scores
 
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, n_items) float32, NaN for what is no candidate. See :meth:`RecommenderWrapper.score`."""
         nothing = np.empty(0, np.int64)
-        found = self.best(Asked(user_index, self.config.n_candidates, True, nothing, nothing))
-        scores = np.full((len(user_index), len(self.known.items)), np.nan, np.float32)
-        row, place = np.nonzero(found.item_index != PADDING)
-        scores[row, found.item_index[row, place]] = found.scores[row, place]
-        return scores
+        return self.best_and_scores(Asked(user_index, self.config.n_candidates, True, nothing, nothing))[1]
 
     def state(self) -> Arrays:
         """Rows of users and items, and the retriever's typical scores. Subclasses add what they learned."""
@@ -229,16 +242,73 @@ class RankerWrapper(RecommenderWrapper):
         self._candidates = Candidates(self._retriever, self.config.n_candidates)
         super()._take_back(artifact)
 
+    def causes(self, asked: Asked, found: Recommendations, features: UserRows | None = None) -> list[Cause]:
+        """What sets each item apart from the user's other candidates. See :meth:`RecommenderWrapper.causes`."""
+        rows = features or UserRows.of(None, asked.user_index, self._stored)
+        if found.cold[0] and not rows.given[0]:
+            return causes_of(self, asked, found)
+        items = found.item_index[0][found.item_index[0] != PADDING]
+        if found.cold[0]:
+            retrieved = by_popularity(self.known, items, "popular")
+        else:
+            retrieved = self._retriever.causes(asked, found)
+        candidates, place = self._retrieved(asked)
+        there = candidates.item_index[0] != PADDING
+        columns = self._columns(candidates, place, rows)[0, there]
+        candidate = candidates.item_index[0, there]
+        order = np.argsort(candidate)
+        listed = order[np.searchsorted(candidate, items, sorter=order)]
+        typical, effects = columns.mean(axis=0), self._effects(columns, listed)
+        own = [
+            by_features(self.column_names, columns[at], typical, effect, cause, MOST_NAMED)
+            for at, effect, cause in zip(listed, effects, retrieved, strict=True)
+        ]
+        return causes_of(self, asked, found, own)
+
+    def _effects(self, columns: npt.NDArray[np.float32], listed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """What each column does for a candidate's score: how much lower it is with the candidates' mean in its place.
+
+        Subclasses that know it exactly tell that instead.
+
+        Args:
+            columns: (c, n_columns) float32 of all of one user's candidates.
+            listed: (m,) int64, which candidates to tell of.
+
+        Returns:
+            (m, n_columns) float32.
+        """
+        each = np.arange(columns.shape[1])
+        swapped = columns[listed][:, np.newaxis].repeat(len(each), axis=1)
+        swapped[:, each, each] = columns.mean(axis=0)
+        return self._rank(columns[np.newaxis, listed])[0][:, np.newaxis] - self._rank(swapped)
+
     def _lists(self, asked: Asked, rows: UserRows) -> Recommendations:
-        width = max(len(self.known.items), self.config.n_candidates * len(self.column_names))
-        blocks = row_blocks(len(asked.user_index), width)
+        blocks = self._blocks(asked)
         if len(blocks) == 1:
-            return self._ranked(asked, rows)
-        parts = [self._ranked(asked.part(start, stop), rows.part(start, stop)) for start, stop in blocks]
+            return self._list_block(asked, rows)
+        parts = [self._list_block(asked.part(*block), rows.part(*block)) for block in blocks]
         return Recommendations.joined(parts, asked.k)
 
+    def _list_block(self, asked: Asked, rows: UserRows) -> Recommendations:
+        ranked = self._ranked(asked, rows)
+        return self._listed(ranked.scores, ranked.cold, asked.k, ranked.item_index)
+
+    def _blocks(self, asked: Asked) -> list[tuple[int, int]]:
+        width = max(len(self.known.items), self.config.n_candidates * len(self.column_names))
+        return row_blocks(len(asked.user_index), width)
+
     def _ranked(self, asked: Asked, rows: UserRows) -> Recommendations:
-        """Lists for a block of users."""
+        """The candidates of a block of users, in the retriever's order, with this model's scores."""
+        found, place = self._retrieved(asked)
+        scores = self._candidate_scores(found, place, rows)
+        scores[found.item_index == PADDING] = np.nan
+        return Recommendations(found.item_index, scores, found.cold)
+
+    def _retrieved(self, asked: Asked) -> tuple[Recommendations, npt.NDArray[np.int64]]:
+        """The candidates of a block of users with the retriever's scores; (n, c) int64 the place of each in its list.
+
+        Where lists have exploration slots, as many new items as a list is long stand behind the ``n_candidates``.
+        """
         depth = self.config.n_candidates
         further = int(np.bincount(asked.excluded_row).max(initial=0))
         found = self._candidates.best(asked.retrieval(depth + further))
@@ -250,22 +320,35 @@ class RankerWrapper(RecommenderWrapper):
             item, scores = (np.take_along_axis(of_all, place, axis=1) for of_all in found[:2])
             item[np.take_along_axis(excluded, place, axis=1)] = PADDING
             found = Recommendations(item, scores, found.cold)
-        scores = self._candidate_scores(found, place, rows)
-        scores[found.item_index == PADDING] = np.nan
-        chosen, best = top_k(scores, asked.k)
-        item = found.item_index[np.arange(len(chosen))[:, np.newaxis], chosen]
-        return Recommendations(np.where(chosen == PADDING, PADDING, item), best, found.cold)
+        return self._with_new(asked, found, place) if self.config.explore_slots else (found, place)
+
+    def _with_new(
+        self, asked: Asked, found: Recommendations, place: npt.NDArray[np.int64]
+    ) -> tuple[Recommendations, npt.NDArray[np.int64]]:
+        """The retriever's best new items behind the candidates, each with the place it has in the retriever's order."""
+        _, scores = self._retriever.best_and_scores(asked.retrieval(1))
+        places = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+        scores[:, ~self.known.is_new] = np.nan
+        scores[asked.excluded_row, asked.excluded_item] = np.nan
+        # Padding marks the last item. Where there is any, everything the retriever can score is a candidate already.
+        np.put_along_axis(scores, found.item_index, np.nan, axis=1)
+        new, of_new = top_k(scores, asked.k)
+        both = np.hstack([found.item_index, new]), np.hstack([found.scores, of_new])
+        return Recommendations(*both, found.cold), np.hstack([place, np.take_along_axis(places, new, axis=1)])
 
     def _candidate_scores(
         self, found: Recommendations, place: npt.NDArray[np.int64], rows: UserRows
     ) -> npt.NDArray[np.float32]:
         """(n, c) float32; popularity for cold users without features."""
-        cold = found.cold[:, np.newaxis]
-        typical = self._typical_scores[np.minimum(place, len(self._typical_scores) - 1)]
-        retrieved = np.where(cold, typical, found.scores)
-        columns = ranking_columns(self.layout, rows.rows, self._item_rows, found.item_index, retrieved, place)
+        ranked = self._rank(self._columns(found, place, rows))
         # Ranked are all, and popularity put in its place after: to pick users and put them back costs each one more.
-        return np.where(cold & ~rows.given[:, np.newaxis], found.scores, self._rank(columns))
+        return np.where(found.cold[:, np.newaxis] & ~rows.given[:, np.newaxis], found.scores, ranked)
+
+    def _columns(self, found: Recommendations, place: npt.NDArray[np.int64], rows: UserRows) -> npt.NDArray[np.float32]:
+        """(n, c, n_columns) float32 that candidates are ranked on."""
+        typical = self._typical_scores[np.minimum(place, len(self._typical_scores) - 1)]
+        retrieved = np.where(found.cold[:, np.newaxis], typical, found.scores)
+        return ranking_columns(self.layout, rows.rows, self._item_rows, found.item_index, retrieved, place)
 
     def _untrained_retriever(self) -> RecommenderWrapper:
         found = model(self.config.retriever)
@@ -274,7 +357,13 @@ class RankerWrapper(RecommenderWrapper):
                 f"{self.name}: retriever == {self.config.retriever!r}, must be a recommender that learns from who "
                 "rated what alone, e.g. 'ease'"
             )
-        return found(self.config.retriever_config)
+        made = found(self.config.retriever_config)
+        if made.config.shapes_lists:
+            qualities = ", ".join(RecommenderConfig.model_fields)
+            raise ConfigError(
+                f"{self.name}: retriever_config must leave out {qualities}; set them on {self.name} itself"
+            )
+        return made
 
 
 def _contains(asked: Asked, item_index: npt.NDArray[np.int64], n_items: int) -> npt.NDArray[np.bool_]:

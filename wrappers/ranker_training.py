@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import sparse
 
 from core.interactions import Interactions, to_csr
@@ -17,6 +15,7 @@ from feature_repo.catalogue import filled
 from feature_repo.matrices import FeatureMatrices, features_as_of
 from wrappers.asked import Asked
 from wrappers.blocks import row_blocks
+from wrappers.own_tags import without_foreign_tags
 from wrappers.ranking_columns import ranking_columns
 from wrappers.recommender import Recommendations, RecommenderWrapper
 from wrappers.top_k import PADDING
@@ -60,16 +59,6 @@ def divide(interactions: Interactions, share: float, seed: int) -> Division:
     """Hold out a random share of each user's ratings, rounded down, and the tags that would tell of them."""
     split = random_per_user(interactions.ratings["user_id"].to_numpy(), share, seed)
     return Division(without_foreign_tags(interactions.take(split.train)), interactions.take(split.test))
-
-
-def without_foreign_tags(interactions: Interactions) -> Interactions:
-    """Without tags of items that their user did not rate here: they tell of ratings that were held out."""
-    pair = ["user_id", "item_id"]
-    if interactions.tags.empty:
-        return interactions
-    rated = pd.MultiIndex.from_frame(interactions.ratings[pair])
-    own = pd.MultiIndex.from_frame(interactions.tags[pair]).isin(rated)
-    return replace(interactions, tags=interactions.tags[own].reset_index(drop=True))
 
 
 def training_rows(

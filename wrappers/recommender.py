@@ -16,13 +16,19 @@ from core.errors import ConfigError, DataError
 from core.ids import UNKNOWN
 from core.interactions import Interactions
 from core.protocols import DataLoader
+from evaluation.rating_errors import RatingErrors
 from wrappers.artifact import Artifact, write_artifact
 from wrappers.asked import Asked
 from wrappers.base import EvaluationConfig, ModelConfig, ModelWrapper
 from wrappers.blocks import row_blocks
+from wrappers.causes import Cause
+from wrappers.feature_rows import UserRows
+from wrappers.list_qualities import ItemTraits, shaped_lists
 from wrappers.offline import OfflineEvaluation, evaluate_recommender
+from wrappers.reasons import add_reasons, causes_of
 from wrappers.requests import Id, Requests, parse_requests
-from wrappers.top_k import stored, top_k
+from wrappers.search_space import SearchSpace
+from wrappers.top_k import PADDING, stored, top_k
 from wrappers.training_data import TrainingData
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -60,6 +66,7 @@ class RecommenderWrapper(ModelWrapper):
       (``recommends_unrated``); what the user rated in training is left out by default.
     * An item whose score is NaN is never recommended, so a list may be shorter than k, or empty.
     * Equal scores rank by ``item_index``: the same request gets the same list.
+    * Lists have the qualities that the configuration asks for (:mod:`wrappers.list_qualities`); scores stay its own.
     * A cold user (unknown, without history, or with no item the model can score) gets the training data's
       popularity order and is marked cold.
     """
@@ -71,6 +78,10 @@ class RecommenderWrapper(ModelWrapper):
     ratings that are only indexed, as a retriever is, no more."""
     recommends_unrated: ClassVar[bool] = False
     """Knows also items of the item table that nobody rated in training, by what they are."""
+    gives_probabilities: ClassVar[bool] = False
+    """A score is the probability that the user likes the item, so that it can be judged as one."""
+    search_space: ClassVar[SearchSpace] = {}
+    """Which hyperparameters are worth searching for, and where; see ``wrappers/tuning.py``."""
 
     known: TrainingData
 
@@ -108,6 +119,38 @@ class RecommenderWrapper(ModelWrapper):
             of their learned descriptions. None: the model does not look at items the user rated (popularity).
         """
         return None
+
+    def shared_terms(self, user_index: int, item_index: npt.NDArray[np.int64], n: int = 5) -> list[list[str]] | None:
+        """What each item has in common with what the user rated, for models that look at what items are.
+
+        Args:
+            user_index: A known user with a history.
+            item_index: (m,) int64 items.
+            n: Terms per item at most.
+
+        Returns:
+            Per item its terms as ``"field:value"``, those that do most for the score first: ``genre:Drama``,
+            ``tag:dark comedy``, ``title:star`` (a word of it), ``year:1995``, ``decade:1990s``. None: the model does
+            not look at such things.
+        """
+        return None
+
+    def rating_errors(self, test: Interactions) -> RatingErrors | None:
+        """RMSE and MAE on held-out ratings, for models that foretell ratings; None: it foretells none."""
+        return None
+
+    def causes(self, asked: Asked, found: Recommendations, features: UserRows | None = None) -> list[Cause]:
+        """Why each item stands in a list.
+
+        Args:
+            asked: Of one user.
+            found: What the user was given; of its one list what is not padding is told of.
+            features: What a model that ranks on features ranked the user on; of that one user.
+
+        Returns:
+            One per item of the list. See :func:`wrappers.reasons.causes_of`.
+        """
+        return causes_of(self, asked, found)
 
     @abstractmethod
     def state(self) -> Arrays:
@@ -176,11 +219,43 @@ class RecommenderWrapper(ModelWrapper):
 
     def best(self, asked: Asked) -> Recommendations:
         """Lists for so few users that scores of all items fit in memory; see :meth:`recommend`."""
-        scores, cold = self._scores_or_popularity(asked.user_index)
+        return self.best_and_scores(asked)[0]
+
+    def best_and_scores(self, asked: Asked) -> tuple[Recommendations, npt.NDArray[np.float32]]:
+        """Lists as of :meth:`best`, and (n, n_items) float32 that they were chosen by, NaN for what may not be in them.
+
+        An evaluation needs both, and scoring is dear: whoever overrides :meth:`best` overrides this too.
+        """
+        scores, cold = self.scores_or_popularity(asked.user_index)
         if asked.filter_seen:
             self._hide_seen(scores, asked.user_index)
         scores[asked.excluded_row, asked.excluded_item] = np.nan
-        return Recommendations(*top_k(scores, asked.k), cold)
+        return self._listed(scores, cold, asked.k), scores
+
+    def _listed(
+        self,
+        scores: npt.NDArray[np.float32],
+        cold: npt.NDArray[np.bool_],
+        k: int,
+        item_index: npt.NDArray[np.int64] | None = None,
+    ) -> Recommendations:
+        """The lists that scores make, with the qualities that the configuration asks for.
+
+        Args:
+            scores: (n, m) float32 of what may be listed, NaN = not; equal scores rank by column.
+            cold: (n,) bool.
+            k: Length of a list.
+            item_index: (n, m) int64, whose scores they are; None: the columns are the items.
+        """
+        if self.config.shapes_lists:
+            items = np.broadcast_to(np.arange(scores.shape[1]), scores.shape) if item_index is None else item_index
+            traits = ItemTraits(self.known.genre_flags, self.known.is_new)
+            return Recommendations(*shaped_lists(scores, items, k, traits, self.config), cold)
+        chosen, best = top_k(scores, k)
+        if item_index is None:
+            return Recommendations(chosen, best, cold)
+        item = item_index[np.arange(len(chosen))[:, np.newaxis], chosen]
+        return Recommendations(np.where(chosen == PADDING, PADDING, item), best, cold)
 
     def predict(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer requests, in their order.
@@ -190,15 +265,36 @@ class RecommenderWrapper(ModelWrapper):
 
         Returns:
             ``{"user_id", "items": [{"item_id", "title", "score"}], "cold"}`` each, best item first; ids keep the
-            type they have in the training data.
+            type they have in the training data. Where a request asked to explain, each item also has a ``reason`` in
+            words and its ``confidence`` (:class:`wrappers.causes.Cause`).
 
         Raises:
             BadInput: A request is not what it should be.
         """
-        requests = parse_requests(input_data)
+        return self._in_order(parse_requests(input_data))
+
+    def _in_order(self, requests: Requests) -> list[dict[str, Any]]:
+        """The answer to each request."""
         if not requests.user_ids:
             return []
-        return self._answers(requests, self.recommend(requests.user_ids, max(requests.ks), exclude=requests.exclude))
+        if not self.config.shapes_lists or min(requests.ks) == max(requests.ks):
+            return self._answered(requests)
+        # What stands in the first places of a longer list depends on its length.
+        answers: dict[int, dict[str, Any]] = {}
+        for k in set(requests.ks):
+            places, alike = requests.of_length(k)
+            answers.update(zip(places, self._answered(alike), strict=True))
+        return [answers[place] for place in range(len(requests.ks))]
+
+    def _answered(self, requests: Requests) -> list[dict[str, Any]]:
+        """The answer to each of at least one request; where the configuration shapes lists, of lists of one length."""
+        k = max(requests.ks)
+        found = self.recommend(requests.user_ids, k, exclude=requests.exclude)
+        answers = self._answers(requests, found)
+        if any(requests.languages):
+            asked = Asked.of(self.known, requests.user_ids, k, requests.exclude, filter_seen=True)
+            add_reasons(self, requests, asked, found, answers)
+        return answers
 
     def _answers(self, requests: Requests, found: Recommendations) -> list[dict[str, Any]]:
         """Each request's list, cut to its own k."""
@@ -261,7 +357,7 @@ class RecommenderWrapper(ModelWrapper):
             for item_id, title, score in zip(ids, titles, scores.tolist(), strict=True)
         ]
 
-    def _scores_or_popularity(
+    def scores_or_popularity(
         self, user_index: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """(n, n_items) scores, popularity in the rows of cold users; (n,) bool which those are."""

@@ -16,3 +16,8 @@ class RecommenderConfig(ModelConfig):
     """Share of a list that items of one genre may take, as far as there are others."""
     explore_slots: int = Field(0, ge=0, le=100)
     """Places at a list's end that new items get: those rated least, best by the model first."""
+
+    @property
+    def shapes_lists(self) -> bool:
+        """Whether lists are anything else than the model's best items in its order."""
+        return self.diversity > 0 or self.max_genre_share < 1 or self.explore_slots > 0

@@ -12,10 +12,11 @@ import pandas as pd
 from core.errors import BadInput
 from feature_repo.catalogue import FeatureLayout
 from wrappers.feature_rows import GivenFeatures, RowSource, parse_features
+from wrappers.reason_words import LANGUAGES
 
 DEFAULT_K = 10
 MAX_K = 1000
-FIELDS = ("user_id", "k", "exclude_items")
+FIELDS = ("user_id", "k", "exclude_items", "explain")
 #: A further field, of models that rank on features.
 FEATURES = "features"
 
@@ -30,12 +31,19 @@ class Requests(NamedTuple):
         ks: How many items each wants, 1 … ``MAX_K``.
         exclude: Item ids that must not be recommended to each; unknown ones are ignored.
         features: What each brought of its user; empty where the model needs no features.
+        languages: In which language each wants a reason for every item; None where it wants none.
     """
 
     user_ids: list[Id]
     ks: list[int]
     exclude: list[list[Id]]
     features: list[GivenFeatures]
+    languages: list[str | None]
+
+    def of_length(self, k: int) -> tuple[list[int], Requests]:
+        """Positions of the requests for lists of k items, and those requests."""
+        places = [place for place, wanted in enumerate(self.ks) if wanted == k]
+        return places, Requests(*([field[place] for place in places] if field else [] for field in self))
 
 
 def parse_requests(
@@ -45,9 +53,10 @@ def parse_requests(
 
     Args:
         input_data: ``{"user_id": 17, "k": 10, "exclude_items": [1, 2]}`` each, or a DataFrame of those columns.
-            ``user_id`` must be there; ``k`` defaults to ``DEFAULT_K``; missing values count as not given. With a
-            layout also ``features``, as :func:`wrappers.feature_rows.parse_features` takes it; null is not the same
-            as not given there.
+            ``user_id`` must be there; ``k`` defaults to ``DEFAULT_K``; missing values count as not given.
+            ``explain`` names the language of reasons, true means English, false none. With a layout also
+            ``features``, as :func:`wrappers.feature_rows.parse_features` takes it; null is not the same as not given
+            there.
         layout: Of the features that the model needs; None where it needs none: the field is refused then.
 
     Returns:
@@ -60,7 +69,7 @@ def parse_requests(
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Sequence):
         raise BadInput(f"input == {_short(rows)}, must be a list of requests like {{'user_id': 17, 'k': 10}}")
     fields = FIELDS if layout is None else (*FIELDS, FEATURES)
-    user_ids, ks, exclude, features = [], [], [], []
+    user_ids, ks, exclude, features, languages = [], [], [], [], []
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise BadInput(f"request {place} == {_short(row)}, must be an object like {{'user_id': 17, 'k': 10}}")
@@ -72,7 +81,8 @@ def parse_requests(
         exclude.append(_exclude(row.get("exclude_items"), place))
         if layout is not None:
             features.append(_features(row, layout, place))
-    return Requests(user_ids, ks, exclude, features)
+        languages.append(_language(row.get("explain"), place))
+    return Requests(user_ids, ks, exclude, features, languages)
 
 
 def _id(value: Any, what: str) -> Id:
@@ -100,6 +110,17 @@ def _exclude(value: Any, place: int) -> list[Id]:
     if not isinstance(values, list | tuple):
         raise BadInput(f"request {place}: exclude_items == {_short(value)}, must be a list of item ids")
     return [_id(item, f"request {place}: exclude_items") for item in values]
+
+
+def _language(value: Any, place: int) -> str | None:
+    if _is_missing(value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return LANGUAGES[0] if value else None
+    if isinstance(value, str) and value in LANGUAGES:
+        return value
+    known = ", ".join(map(repr, LANGUAGES))
+    raise BadInput(f"request {place}: explain == {_short(value)}, must be true, false or one of {known}")
 
 
 def _features(row: Mapping[str, Any], layout: FeatureLayout, place: int) -> GivenFeatures:

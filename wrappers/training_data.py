@@ -44,13 +44,13 @@ class TrainingData:
             with_unrated: Also the items of the item table that have no rating in it.
 
         Raises:
-            DataError: There is no rating.
+            DataError: There is no rating, or the item table's ids cannot be those of the ratings.
         """
         if len(interactions) == 0:
             raise DataError("no training ratings: a model needs at least one user with one rated item")
         users, items = interactions.user_index(), interactions.item_index()
         if with_unrated:
-            items = IdIndex.of(np.concatenate([items.ids, interactions.items["item_id"].to_numpy(items.ids.dtype)]))
+            items = IdIndex.of(np.concatenate([items.ids, _ids_of_table(interactions, items)]))
         return cls(users, items, to_csr(interactions.ratings, users, items), _catalogue(interactions, items))
 
     @cached_property
@@ -62,6 +62,19 @@ class TrainingData:
     def titles(self) -> npt.NDArray[np.object_]:
         """(n_items,) str."""
         return self.catalogue["title"].to_numpy(object)
+
+    @cached_property
+    def genre_flags(self) -> npt.NDArray[np.uint8]:
+        """(n_items, n_genres) uint8, 1 where the item is of the genre; genres ascending; n_genres may be 0."""
+        return self.catalogue["genres"].str.get_dummies("|").to_numpy(np.uint8)
+
+    @cached_property
+    def is_new(self) -> npt.NDArray[np.bool_]:
+        """(n_items,) bool, True for the tenth of the items that fewest users rated in training, and those tied with
+        them: where a tenth or more has no rating, exactly those.
+        """
+        lowest = -(-len(self.items) // 10)
+        return self.popularity <= np.partition(self.popularity, lowest - 1)[lowest - 1]
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What an artifact stores besides the catalogue."""
@@ -86,6 +99,18 @@ class TrainingData:
         )
         history.check_format(full_check=True)
         return cls(users, items, history, catalogue)
+
+
+def _ids_of_table(interactions: Interactions, rated: IdIndex) -> npt.NDArray[Any]:
+    """The item table's ids, of the type that those of the ratings have."""
+    given = interactions.items["item_id"]
+    if rated.ids.dtype.kind == "U":
+        return given.to_numpy(str)
+    try:
+        return given.to_numpy(np.int64)
+    except ValueError as error:
+        problem = f"the ratings' item ids are integers, those of the item table are not ({error}); make them alike"
+        raise DataError(problem) from error
 
 
 def _catalogue(interactions: Interactions, items: IdIndex) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def _draw(policy: PolicyServer, language: Language) -> bool:
     if not user_id:
         st.html(trouble_block(language, word(language, "trouble.user"), word(language, "trouble.user.hint")))
         return False
-    found = policy.preview(user_id, K)
+    found = policy.preview(user_id, K, language)
     arms = with_roles(found["variants"], experiments)
     st.html(heading(language, "", comparison_text(arms, K, language)))
     st.html(lists_block(language, arms, shared_items(arms)))

@@ -43,9 +43,9 @@ def test_what_it_refuses_is_told_in_its_own_words(policy: PolicyServer) -> None:
     with pytest.raises(BadInput, match="unknown experiment 'nope'; known: popularity-vs-ease"):
         policy.experiment("nope")
     with pytest.raises(BadInput, match="k == '0', must be an integer"):
-        policy.preview("1", 0)
+        policy.preview("1", 0, "en")
     with pytest.raises(ServerError, match="no experiment is routed"):
-        policy.preview("1", 10)
+        policy.preview("1", 10, "ko")
 
 
 def test_nobody_there() -> None:

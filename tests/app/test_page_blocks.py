@@ -39,7 +39,7 @@ def test_whatever_comes_from_outside_is_escaped() -> None:
         heading("en", bad, bad),
         said_block("en", bad, [bad]),
         trouble_block("en", bad, bad, bad),
-        lists_block("en", [arm("champion", [{**FILM, "title": bad}], model=bad)], set()),
+        lists_block("en", [arm("champion", [{**FILM, "title": bad, "reason": bad}], model=bad)], set()),
         table_block("en", look_table(promoted().looks, "en"), bad),
     ]
     for page in pages:
@@ -53,6 +53,11 @@ def test_lists_are_covers_with_words_for_who_cannot_see_them() -> None:
     assert page.attributes("alt") == ['rank 1: The Kiss <Kiss> "Bang", 2005, Comedy']
     assert page.attributes("src")[0].startswith("data:image/svg+xml;base64,")
     assert page.texts == ["champion", "ease v2", "1", "◆", "previous champion", "ease v2", "An empty list."]
+
+
+def test_the_reason_stands_below_the_cover() -> None:
+    film = {**FILM, "reason": "Because you rated Heat (1995)", "confidence": 0.5}
+    assert PageOutline(lists_block("en", [arm("champion", [film])], set())).texts[2:] == ["1", film["reason"]]
 
 
 @pytest.mark.parametrize(

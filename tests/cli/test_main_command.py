@@ -99,5 +99,9 @@ def test_compiled_pipelines_can_be_checked_and_written(tmp_path: Path) -> None:
     done = screentest("pipeline", "compile", "--out", str(tmp_path / "out"), "--image", "mine:1", cwd=tmp_path)
 
     assert done.returncode == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rollout.yaml", "training.yaml"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "rollout.yaml",
+        "training.yaml",
+        "tuning.yaml",
+    ]
     assert "image: mine:1" in (tmp_path / "out" / "training.yaml").read_text()

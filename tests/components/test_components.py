@@ -15,6 +15,7 @@ from components.get_data import get_data
 from components.image import IMAGE
 from components.register_model import register_model
 from components.train_model import train_model
+from components.tune_model import tune_model
 from core.errors import DataError, UnknownName
 from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
@@ -100,6 +101,40 @@ def test_refused_data_leave_their_report_and_bad_lines_are_set_aside(tmp_path: P
     assert prepared.metadata["validation"]["n_set_aside"] == 1
     assert "rating is 9.0" in (tmp_path / "set_aside").read_text()
     assert PreparedDataLoader(prepared.path).provenance().split == "kfold(n_folds=4, fold=3, seed=1)"
+
+
+def test_what_tuning_finds_is_what_training_takes(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:
+    search, report = dsl.Artifact(uri=str(tmp_path / "search.db")), dsl.HTML(uri=str(tmp_path / "tuning.html"))
+    best = tune_model.python_func(
+        model="item_knn,ease",
+        configs={"ease": {"dropout": 0.0}},
+        trials=3,
+        parallel=1,
+        minutes=5.0,
+        metric="ndcg",
+        k=5,
+        relevant_rating=4.0,
+        seed=1,
+        dataset=dataset,
+        tracking_uri=tracking_uri,
+        experiment="components",
+        search=search,
+        report=report,
+    )
+    found, configs = best
+    assert set(configs) == {found} <= {"item_knn", "ease"}
+    assert "3 trials" in Path(report.path).read_text()
+    run_id = tmp_path / "run_id"
+    train_model.python_func(
+        model=found,
+        configs=configs,
+        dataset=dataset,
+        tracking_uri=tracking_uri,
+        experiment="components",
+        run_id=str(run_id),
+    )
+    params = connect(tracking_uri, experiment="components").client.get_run(run_id.read_text()).data.params
+    assert all(params[f"model.{option}"] == str(value) for option, value in configs[found].items())
 
 
 def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_shipped_files_list_every_option_with_its_default() -> None:
     assert shipped == defaults
     example = (ROOT / ".env.example").read_text()
     own_names = {"mlflow_tracking_uri", "mlflow_model_name", "mlflow_model_stage", "mlflow_experiment_name"}
-    own_names |= {"data_loader_type", "data_source_path", "redis_url"}
+    own_names |= {"data_loader_type", "data_source_path", "redis_url", "openai_api_key", "openai_base_url"}
     for name in Settings.model_fields:
         assert (name.upper() if name in own_names else f"SCREENTEST_{name.upper()}") + "=" in example
 

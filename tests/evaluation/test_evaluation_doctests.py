@@ -5,10 +5,48 @@ from types import ModuleType
 
 import pytest
 
-from evaluation import beyond_accuracy, folds, paired, published_splits, ranking, ranks, splits, summary
+from evaluation import (
+    beyond_accuracy,
+    calibration,
+    charts,
+    curves,
+    folds,
+    full_ranks,
+    paired,
+    pairwise,
+    published_splits,
+    randomisation,
+    ranking,
+    ranking_curves,
+    ranks,
+    segments,
+    splits,
+    summary,
+    wilson,
+)
+
+MODULES = [
+    beyond_accuracy,
+    calibration,
+    charts,
+    curves,
+    folds,
+    full_ranks,
+    paired,
+    pairwise,
+    published_splits,
+    randomisation,
+    ranking,
+    ranking_curves,
+    ranks,
+    segments,
+    splits,
+    summary,
+    wilson,
+]
 
 
-@pytest.mark.parametrize("module", [beyond_accuracy, folds, paired, published_splits, ranking, ranks, splits, summary])
+@pytest.mark.parametrize("module", MODULES)
 def test_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted > 0

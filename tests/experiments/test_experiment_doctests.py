@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-MODULES = ("assignment", "bayesian", "clusters", "guardrails", "sequential", "srm", "stratified")
+MODULES = ("assignment", "bayesian", "clusters", "guardrails", "multiplicity", "sequential", "srm", "stratified")
 
 
 @pytest.mark.parametrize("name", MODULES)

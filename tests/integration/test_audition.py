@@ -113,7 +113,7 @@ def test_nobody_to_audition_is_a_whole_result(
     run = RunFolder.create(tmp_path, "none", datetime(2026, 1, 31, 12))
     models = ["popularity", "item_knn", "ease"]
     result = Audition(
-        settings, run, source_of(settings), seed=5, plant="none", models=models, console=console
+        settings, run, source_of(settings), seed=5, plant="none", models=models, configs={}, console=console
     ).perform()
 
     assert (result["decision"], result["control"], result["challenger"]) == ("keep", "popularity", None)

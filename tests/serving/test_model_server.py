@@ -52,6 +52,15 @@ def test_both_routes_answer_what_the_model_says(http: httpx.Client, artifact: Pa
         assert not {1000, 1001} & {item["item_id"] for item in lean["items"]}
 
 
+def test_reasons_come_with_both_routes_where_asked_for(http: httpx.Client, artifact: Path) -> None:
+    requests: list[dict[str, Any]] = [{"user_id": 100, "k": 4, "explain": given} for given in (True, "ko", False)]
+    expected = load_wrapper(artifact).predict(requests)
+    assert http.post(V1, json={"instances": requests}).json() == {"predictions": expected}
+    for request, one in zip(requests, expected, strict=True):
+        assert ask(http, **request)["items"] == one["items"]
+    assert ["reason" in one["items"][0] for one in expected] == [True, True, False]
+
+
 def test_more_instances_than_fit_the_event_loop_keep_their_order(http: httpx.Client) -> None:
     users = [*range(100, 150), "nobody"]
     predictions = http.post(V1, json={"instances": [{"user_id": user, "k": 2} for user in users]}).json()["predictions"]
@@ -89,6 +98,7 @@ def test_a_cold_user_gets_the_most_popular(http: httpx.Client, user_id: int | st
         (b'{"user_id": 1, "k": "5"}', "k == '5'"),
         (b'{"user_id": 1, "exclude_items": 5}', "exclude_items == 5"),
         (b'{"user_id": 1, "exclude_items": [[]]}', "exclude_items == []"),
+        (b'{"user_id": 1, "explain": "fr"}', "explain == 'fr', must be true, false or one of 'en', 'ko'"),
         (b'{"user_id": 1, "K": 5}', "unknown field 'K'"),
     ],
 )

@@ -49,6 +49,13 @@ def test_both_lists_with_what_the_catalogue_tells(http: httpx.Client) -> None:
     assert [item["item_id"] for item in champion["items"]] == [item["item_id"] for item in chosen]
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "Because you rated"), ("ko", "평가하신")])
+def test_reasons_in_the_language_asked_for(http: httpx.Client, language: str, words: str) -> None:
+    champion, rival = http.get("/preview", params={"user_id": 5, "k": 4, "explain": language}).json()["variants"]
+    assert all(words in item["reason"] and 0 < item["confidence"] <= 1 for item in champion["items"])
+    assert all(item["reason"] and item["confidence"] == 1 for item in rival["items"])
+
+
 def test_an_unknown_user_is_said_to_be_unknown(http: httpx.Client) -> None:
     arms = http.get("/preview", params={"user_id": "nobody-has-this-id"}).json()["variants"]
     assert [(arm["cold"], len(arm["items"])) for arm in arms] == [(True, 10), (True, 10)]
@@ -76,6 +83,7 @@ def test_nothing_is_recorded(http: httpx.Client, stack: SmallStack) -> None:
         ({"user_id": 1, "k": 0}, "k == '0', must be an integer"),
         ({"user_id": 1, "k": 101}, "k == 101, must be 1 … 100"),
         ({"user_id": 1, "K": 5}, "unknown parameter 'K'; known: user_id, k"),
+        ({"user_id": 1, "explain": "fr"}, "explain == 'fr', must be one of en, ko"),
     ],
 )
 def test_a_request_that_is_none_is_400(http: httpx.Client, query: dict[str, str], reason: str) -> None:

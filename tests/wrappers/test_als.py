@@ -50,6 +50,20 @@ def test_implicit_has_nothing_to_warn_of() -> None:
         ALS(CONFIG).fit(random_interactions())
 
 
+def test_contributions_sum_to_the_score_of_the_users_exact_factors() -> None:
+    model = ALS({**CONFIG, "epochs": 15}).fit(random_interactions(40, 30))
+    items = model.state()["item_factors"].astype(np.float64)
+    for user in (0, 7):
+        row = model.known.history.toarray()[user]
+        # Eq. 4 of the paper: confidence 3 where rated, 1 elsewhere.
+        weight = np.where(row > 0, 3.0, 1.0)
+        exact = np.linalg.solve(items.T @ (weight[:, None] * items) + 2.0 * np.eye(4), items.T @ (weight * row))
+        rated, parts = model.contributions(user, np.arange(30))
+        np.testing.assert_array_equal(rated, np.flatnonzero(row))
+        np.testing.assert_allclose(parts.sum(axis=1), items @ exact, atol=1e-5)
+        np.testing.assert_allclose(parts.sum(axis=1), model.score(np.array([user]))[0], atol=0.02)
+
+
 def test_factors_of_another_size_are_refused() -> None:
     fitted = ALS(CONFIG).fit(random_interactions())
     other = ALS({**CONFIG, "embedding_size": 5})

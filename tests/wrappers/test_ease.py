@@ -14,25 +14,57 @@ from wrappers.positive_definite import invert
 FORMS = [(40, 130, "kernel"), (130, 40, "weights"), (60, 60, "weights")]
 
 
-def dense_scores(history: npt.NDArray[np.float64], reg: float) -> npt.NDArray[np.float64]:
-    """X B with B of eq. 8 in Steck (2019)."""
-    inverse = np.linalg.inv(history.T @ history + reg * np.eye(history.shape[1]))
+def dense_weights(history: npt.NDArray[np.float64], reg: float, dropout: float = 0.0) -> npt.NDArray[np.float64]:
+    """B of eq. 8 in Steck (2019), with the penalties of Steck (2020)."""
+    gram = history.T @ history
+    inverse = np.linalg.inv(gram + np.diag(reg + dropout / (1 - dropout) * np.diagonal(gram)))
     weights = -inverse / np.diagonal(inverse)
     np.fill_diagonal(weights, 0.0)
-    return history @ weights
+    return weights
 
 
 @pytest.mark.parametrize("reg", [1.0, 30.0, 1000.0])
+@pytest.mark.parametrize("dropout", [0.0, 0.6])
 @pytest.mark.parametrize(("n_users", "n_items", "form"), FORMS)
-def test_equals_the_dense_inverse(n_users: int, n_items: int, form: str, reg: float) -> None:
-    ease = Ease({"reg": reg}).fit(random_interactions(n_users, n_items))
+def test_equals_the_dense_inverse(n_users: int, n_items: int, form: str, dropout: float, reg: float) -> None:
+    ease = Ease({"reg": reg, "dropout": dropout}).fit(random_interactions(n_users, n_items))
     assert form in ease.state()
     history = ease.known.history.toarray().astype(np.float64)
-    exact = dense_scores(history, reg)
+    exact = history @ dense_weights(history, reg, dropout)
     scores = ease.score(np.arange(n_users))
     assert scores.dtype == np.float32
     # float32 keeps 7 digits; a system this well conditioned loses one or two of them.
     np.testing.assert_allclose(scores, exact, rtol=0, atol=2e-5 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize(("n_users", "n_items", "form"), FORMS)
+def test_contributions_are_the_weights_that_sum_to_the_score(n_users: int, n_items: int, form: str) -> None:
+    ease = Ease({"reg": 20.0, "dropout": 0.3}).fit(random_interactions(n_users, n_items))
+    history = ease.known.history.toarray().astype(np.float64)
+    exact = dense_weights(history, 20.0, 0.3)
+    # Rated items too: they may be asked for, and nothing is a reason for itself.
+    items = np.arange(n_items)[::-3]
+    rated, parts = ease.contributions(3, items)
+    np.testing.assert_array_equal(rated, np.flatnonzero(history[3]))
+    assert (parts.dtype, parts.shape) == (np.float32, (len(items), len(rated)))
+    np.testing.assert_allclose(parts, exact[np.ix_(rated, items)].T, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(parts.sum(axis=1), ease.score(np.array([3]))[0, items], rtol=0, atol=2e-5)
+
+
+def test_dropout_is_what_hiding_at_random_comes_to() -> None:
+    """Least squares on many histories with hidden items, each rebuilt without looking at itself (Steck 2020, eq. 3)."""
+    history = Ease().fit(random_interactions(30, 6)).known.history.toarray().astype(np.float64)
+    rng = np.random.default_rng(0)
+    copies, dropout = 4000, 0.4
+    target = np.tile(history, (copies, 1))
+    shown = target * (rng.random(target.shape) >= dropout) / (1 - dropout)
+    gram = shown.T @ shown / copies + 5.0 * np.eye(6)
+    expected = np.zeros((6, 6))
+    for item in range(6):
+        others = np.arange(6) != item
+        toward = shown[:, others].T @ target[:, item] / copies
+        expected[others, item] = np.linalg.solve(gram[np.ix_(others, others)], toward)
+    np.testing.assert_allclose(dense_weights(history, 5.0, dropout), expected, atol=0.01)
 
 
 def test_the_dual_form_stays_small() -> None:
@@ -64,8 +96,9 @@ def test_training_again_forgets_the_other_form() -> None:
 
 
 def test_inverts_in_place() -> None:
-    factors = np.random.default_rng(1).random((50, 50), np.float32)
-    matrix = factors @ factors.T + 50 * np.eye(50, dtype=np.float32)
+    # More than one tile of the mirroring, the last one cut off.
+    factors = np.random.default_rng(1).random((600, 50), np.float32)
+    matrix = factors @ factors.T + 50 * np.eye(600, dtype=np.float32)
     expected = np.linalg.inv(matrix.astype(np.float64))
     inverse = invert(matrix, of="test: diagonal == 50")
     assert np.shares_memory(inverse, matrix)

@@ -39,6 +39,15 @@ def test_each_item_listens_to_its_own_nearest_neighbours_only() -> None:
     np.testing.assert_allclose(np.nan_to_num(model.score(np.arange(40))), expected, rtol=1e-5)
 
 
+def test_contributions_are_the_similarities_that_the_score_sums() -> None:
+    model = ItemKNN({"neighbours": 4, "shrinkage": 2.0}).fit(random_interactions(40, 30))
+    for user in (0, 20):
+        rated, parts = model.contributions(user, np.arange(30))
+        np.testing.assert_array_equal(rated, np.flatnonzero(model.known.history.toarray()[user]))
+        np.testing.assert_allclose(parts.sum(axis=1), np.nan_to_num(model.score(np.array([user])))[0], rtol=1e-6)
+        assert ((parts > 0).sum(axis=1) <= 4).all()
+
+
 def test_a_user_whose_items_nobody_else_rated_is_cold() -> None:
     model = ItemKNN().fit(interactions_of([1, 1, 2, 3], [1, 2, 1, 9]))
     assert model.recommend([3, 2], 2).cold.tolist() == [True, False]

@@ -96,7 +96,9 @@ def test_a_trained_run_holds_the_model(tracker: Tracker, loader: MemoryLoader) -
     assert logged.predict(asked) == direct.predict(asked)
     assert logged.predict([{"user_id": 3}]) == direct.predict([{"user_id": 3}])
     inputs = {column.name: column.required for column in logged.metadata.signature.inputs}
-    assert inputs == {"user_id": True, "k": False, "exclude_items": False}
+    assert inputs == {"user_id": True, "k": False, "exclude_items": False, "explain": False}
+    explained = [{"user_id": 3, "k": 2, "explain": "ko"}]
+    assert logged.predict(explained) == direct.predict(explained)
     assert logged.metadata.get_model_info().saved_input_example_info is not None
     assert logged.metadata.flavors["python_function"]["loader_module"] == pyfunc.LOADER_MODULE
 
@@ -137,8 +139,11 @@ def test_an_evaluation_is_kept_with_the_run(tracker: Tracker, loader: MemoryLoad
     run = read_run(tracker, run_id)
     assert run.status == "FINISHED"
     assert evaluated.means.items() <= run.metrics.items()
+    of_lists = ("diversity", "novelty", "serendipity", "arp", "popularity_lift", "gini")
     assert set(evaluated.means) == {
-        f"{name}_at_5" for name in ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage")
+        *(f"{name}_at_5" for name in ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", *of_lists)),
+        "auc",
+        "average_precision",
     }
     arrays = read_arrays(tracker, run_id)
     np.testing.assert_array_equal(arrays["user_id"], np.arange(120))
@@ -146,7 +151,11 @@ def test_an_evaluation_is_kept_with_the_run(tracker: Tracker, loader: MemoryLoad
     assert read_text(tracker, run_id, "evaluation/report.html") == evaluated.html
     figures = json.loads(read_text(tracker, run_id, "evaluation/figures.json"))
     assert figures["ndcg_at_5_ci_lower"] < figures["ndcg_at_5"] < figures["ndcg_at_5_ci_upper"]
+    assert figures["auc_ci_lower"] < figures["auc"] < figures["auc_ci_upper"]
     assert read_text(tracker, run_id, "evaluation/figures.csv").startswith("ndcg_at_5,ndcg_at_5_ci_lower")
+    segments = json.loads(read_text(tracker, run_id, "evaluation/segments.json"))
+    assert {row["kind"] for row in segments} == {"users", "items", "genre"}
+    assert read_text(tracker, run_id, "evaluation/segments.csv").count("\n") == 1 + len(segments)
 
 
 def test_the_gate_names_the_first_challenger(judged_tracker: Tracker, judged: Judged, register: Register) -> None:
@@ -172,6 +181,12 @@ def test_the_leaderboard_is_kept(judged_tracker: Tracker, register: Register) ->
     figures = [row["ndcg_at_5"] for row in document["models"]]
     assert figures == sorted(figures, reverse=True)
     assert document["candidates"]["ease"]["passes"] is True
+    pairs = {(row["candidate"], row["baseline"]): row for row in document["pairs"]}
+    assert len(pairs) == 3
+    first = pairs["popularity", "ease"]
+    assert first["effect_size"] < first["ci_upper"] < 0
+    assert 0 < first["pvalue"] < first["pvalue_holm"] < 0.05
+    assert {row["name"] for row in document["segments"]} == set(TRIO)
     assert read_text(judged_tracker, board.run_id, "leaderboard.csv").count("\n") == 4
 
 

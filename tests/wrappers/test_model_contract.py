@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from scipy import sparse
 
 from core.errors import BadInput, ConfigError
-from core.ids import IdIndex
+from core.ids import UNKNOWN, IdIndex
 from core.interactions import Interactions
 from tests.small_interactions import MemoryLoader, interactions_of, random_interactions
 from wrappers.artifact import load_wrapper
 from wrappers.base import ModelWrapper
 from wrappers.pyfunc import LOADER_MODULE
+from wrappers.reason_words import LANGUAGES
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import MODELS, model
 from wrappers.training_data import TrainingData
@@ -33,7 +35,7 @@ _TRAINED: dict[tuple[str, str], RecommenderWrapper] = {}
 def newly_trained(name: str, interactions: Interactions) -> RecommenderWrapper:
     made = model(name)()
     assert isinstance(made, RecommenderWrapper)
-    return made.train(MemoryLoader(interactions, interactions))
+    return made.prepare(MemoryLoader(interactions, interactions))
 
 
 def trained(name: str, interactions: Interactions) -> RecommenderWrapper:
@@ -46,7 +48,7 @@ def trained(name: str, interactions: Interactions) -> RecommenderWrapper:
 
 
 def file_bytes(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 pytestmark = pytest.mark.parametrize("name", sorted(MODELS))
@@ -65,7 +67,10 @@ def test_every_hyperparameter_is_described_and_has_a_default(name: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_withheld_item_of_a_checkerboard_ranks_first(name: str, shape: tuple[int, int]) -> None:
-    """Users like the items of their own colour. One such item is withheld from each: it must come first."""
+    """Users like the items of their own colour. One such item is withheld from each: it must come first.
+
+    The colour is the items' genre too, so that models can tell which only look at what items are.
+    """
     kind = model(name)
     assert issubclass(kind, RecommenderWrapper)
     if kind.negative_control or not kind.personalised:
@@ -74,7 +79,8 @@ def test_the_withheld_item_of_a_checkerboard_ranks_first(name: str, shape: tuple
     n_users, n_items = shape
     user, item = (grid.ravel() for grid in np.meshgrid(np.arange(n_users), np.arange(n_items), indexing="ij"))
     liked = (user % 2 == item % 2) & (item != user % n_items)
-    found = trained(name, interactions_of(user[liked], item[liked])).recommend(np.arange(n_users), k=3)
+    colour = np.where(item[liked] % 2, "Black", "White")
+    found = trained(name, interactions_of(user[liked], item[liked], genre=colour)).recommend(np.arange(n_users), k=3)
     assert found.item_index[:, 0].tolist() == [number % n_items for number in range(n_users)]
 
 
@@ -120,8 +126,9 @@ def test_training_twice_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
 
 def test_the_artifact_is_data_without_pickle(name: str, tmp_path: Path) -> None:
     trained(name, random_interactions()).save(tmp_path / "saved")
-    files = sorted((tmp_path / "saved").iterdir())
-    assert {".json", ".npz", ".parquet"} <= {path.suffix for path in files} <= {".json", ".npz", ".parquet", ".txt"}
+    files = sorted(path for path in (tmp_path / "saved").rglob("*") if path.is_file())
+    allowed = {".json", ".npz", ".parquet", ".txt", ".onnx", ".yaml", ".py"}
+    assert {".json", ".npz", ".parquet"} <= {path.suffix for path in files} <= allowed
     for path in files:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
@@ -203,7 +210,7 @@ def test_a_user_with_empty_history_is_cold(name: str) -> None:
     known = TrainingData(full.users, full.items, sparse.csr_array(history), full.catalogue)
     made = model(name)()
     assert isinstance(made, RecommenderWrapper)
-    if made.needs_features:
+    if made.needs_details:
         with pytest.raises(ConfigError, match="learns from more than who rated what; use fit"):
             made.fit_known(known)
         return
@@ -253,6 +260,35 @@ def test_string_ids_give_the_same_lists_as_integer_ids(name: str) -> None:
 def test_predictions_are_plain_json(name: str) -> None:
     answer = trained(name, random_interactions()).predict([{"user_id": 1}, {"user_id": 10**9, "k": 2}])
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+
+
+def test_lists_with_qualities_keep_every_promise(name: str) -> None:
+    made = copy.copy(trained(name, random_interactions()))
+    made.config = made.config.model_copy(update={"diversity": 0.5, "max_genre_share": 0.7, "explore_slots": 1})
+    asked = [{"user_id": user, "k": 3 + user % 2, "exclude_items": [101]} for user in (1, 2, 7, 10**9)]
+    answers = made.predict(asked)
+    assert answers == [made.predict([one])[0] for one in asked]
+    for one, answer in zip(asked, answers, strict=True):
+        listed = made.known.items.index_of([item["item_id"] for item in answer["items"]])
+        assert 0 < len(set(listed.tolist())) == len(listed) <= one["k"]
+        assert 101 not in made.known.items.ids[listed]
+        user = int(made.known.users.index_of([one["user_id"]])[0])
+        assert user == UNKNOWN or not made.known.history[[user]].toarray()[0, listed].any()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_item_has_a_reason_where_asked_for(name: str, language: str) -> None:
+    made = trained(name, random_interactions())
+    asked = [{"user_id": user, "k": 3, "explain": language} for user in (1, 2, 10**9)]
+    answers = made.predict(asked)
+    assert json.loads(json.dumps(answers, allow_nan=False)) == answers
+    told = [item for answer in answers for item in answer["items"]]
+    assert len(told) >= 6
+    assert all(item["reason"].strip() and 0 <= item["confidence"] <= 1 for item in told)
+    # What is told changes nothing of what is listed.
+    plain = made.predict([{"user_id": one["user_id"], "k": 3} for one in asked])
+    for without, answer in zip(plain, answers, strict=True):
+        assert [item["item_id"] for item in without["items"]] == [item["item_id"] for item in answer["items"]]
 
 
 def test_a_dataframe_is_answered_like_a_list(name: str) -> None:
@@ -309,7 +345,7 @@ def test_an_evaluation_covers_every_test_user(name: str) -> None:
     data = random_interactions()
     rows = np.arange(len(data))
     loader = MemoryLoader(data.take(rows[rows % 4 != 0]), data.take(rows[rows % 4 == 0]))
-    result = model(name)().train(loader).evaluate(loader, {"k": 5})
+    result = model(name)().prepare(loader).evaluate(loader, {"k": 5})
     assert result.user_ids.tolist() == np.unique(loader.test().ratings["user_id"]).tolist()
     assert IdIndex(result.user_ids) == loader.test().user_index()
     assert all(values.shape == result.user_ids.shape for values in result.per_user.values())

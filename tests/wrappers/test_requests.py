@@ -13,12 +13,25 @@ from wrappers.requests import DEFAULT_K, MAX_K, parse_requests
 
 
 def test_defaults() -> None:
-    assert parse_requests([{"user_id": "a"}]) == (["a"], [DEFAULT_K], [[]], [])
+    assert parse_requests([{"user_id": "a"}]) == (["a"], [DEFAULT_K], [[]], [], [None])
 
 
 def test_missing_values_of_a_dataframe_count_as_not_given() -> None:
     frame = pd.DataFrame({"user_id": [1, 2], "k": [3, None], "exclude_items": [np.array([5, 6]), None]})
-    assert parse_requests(frame) == ([1, 2], [3, DEFAULT_K], [[5, 6], []], [])
+    assert parse_requests(frame) == ([1, 2], [3, DEFAULT_K], [[5, 6], []], [], [None, None])
+
+
+@pytest.mark.parametrize(
+    ("given", "language"), [(True, "en"), ("en", "en"), ("ko", "ko"), (False, None), (None, None), (np.nan, None)]
+)
+def test_a_language_of_reasons(given: Any, language: str | None) -> None:
+    assert parse_requests([{"user_id": 1, "explain": given}]).languages == [language]
+    assert parse_requests(pd.DataFrame({"user_id": [1, 2], "explain": [given, None]})).languages == [language, None]
+
+
+def test_requests_of_one_length_keep_their_order() -> None:
+    requests = parse_requests([{"user_id": user, "k": 3 + user % 2, "exclude_items": [user]} for user in range(5)])
+    assert requests.of_length(4) == ([1, 3], ([1, 3], [4, 4], [[1], [3]], [], [None, None]))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +54,9 @@ def test_missing_values_of_a_dataframe_count_as_not_given() -> None:
         ([{"user_id": 1, "exclude_items": 5}], "exclude_items == 5, must be a list of item ids"),
         ([{"user_id": 1, "exclude_items": "5"}], "exclude_items == '5', must be a list"),
         ([{"user_id": 1, "exclude_items": [{}]}], "exclude_items == {}, must be an integer or a text"),
+        ([{"user_id": 1, "explain": "fr"}], "request 0: explain == 'fr', must be true, false or one of 'en', 'ko'"),
+        ([{"user_id": 1, "explain": 1}], "explain == 1, must be"),
+        ([{"user_id": 1, "explain": ["en"]}], r"explain == \['en'\], must be"),
         ([{"user_id": 1, "exclude": [5]}], "unknown field 'exclude'; known: user_id, k, exclude_items"),
     ],
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.errors import DataError
 from core.interactions import Interactions
 from tests.small_interactions import interactions_of
 from wrappers.training_data import TrainingData
@@ -25,6 +26,44 @@ def test_items_nobody_rated_are_left_out() -> None:
     known = TrainingData.of(data.take(np.array([1])))
     assert known.items.ids.tolist() == [20]
     assert known.titles.tolist() == ["Film 20"]
+
+
+def with_table(data: Interactions, ids: list[int] | list[str]) -> Interactions:
+    """The same ratings with another item table."""
+    table = pd.DataFrame({"item_id": ids, "title": [f"Title {one}" for one in ids]})
+    return Interactions(data.ratings, items=table)
+
+
+@pytest.mark.parametrize(
+    ("rated", "table", "expected"),
+    [
+        ([20, 10], [30, 10], [10, 20, 30]),
+        (["b", "a"], ["longer than those rated", "a"], ["a", "b", "longer than those rated"]),
+        ([20, 10], ["30", "10"], [10, 20, 30]),
+        (["20", "10"], [300, 10], ["10", "20", "300"]),
+        ([20, 10], [], [10, 20]),
+        (["b", "a"], [], ["a", "b"]),
+    ],
+)
+def test_items_nobody_rated_are_known_on_request(
+    rated: list[int] | list[str], table: list[int] | list[str], expected: list[int] | list[str]
+) -> None:
+    """Ids may be of another type in the item table: text where the ratings have numbers, longer text, none at all."""
+    data = with_table(interactions_of([1, 2], rated), table)
+    known = TrainingData.of(data, with_unrated=True)
+    assert known.items.ids.tolist() == known.catalogue["item_id"].tolist() == expected
+    in_table = {str(one) for one in table}
+    assert known.titles.tolist() == [f"Title {one}" if str(one) in in_table else str(one) for one in expected]
+    assert known.popularity.tolist() == [float(one in rated) for one in expected]
+    again = TrainingData.from_arrays(known.arrays(), known.catalogue)
+    assert again.items == known.items
+    np.testing.assert_array_equal(again.history.toarray(), known.history.toarray())
+
+
+def test_item_tables_whose_ids_cannot_be_those_of_ratings_are_refused() -> None:
+    data = with_table(interactions_of([1, 2], [10, 20]), ["10", "tt0111161"])
+    with pytest.raises(DataError, match=r"item ids are integers, those of the item table are not .*tt0111161"):
+        TrainingData.of(data, with_unrated=True)
 
 
 def test_popularity_counts_users_not_ratings() -> None:

@@ -7,10 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from wrappers import base, blocks, top_k
+from wrappers import base, blocks, list_qualities, reason_words, top_k
 
 
-@pytest.mark.parametrize("module", [base, blocks, top_k], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [base, blocks, list_qualities, reason_words, top_k], ids=lambda module: module.__name__
+)
 def test_docstring_examples(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted > 0

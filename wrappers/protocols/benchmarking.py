@@ -1,0 +1,157 @@
+"""Models run through a protocol: hyperparameters chosen inside the training part, then one look at the test part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import DataError
+from core.progress import report
+from wrappers.composites import with_components
+from wrappers.contestants import as_recommender
+from wrappers.protocols.protocol import BenchmarkData, Figures, Protocol, Round
+from wrappers.recommender import RecommenderWrapper
+from wrappers.registry import model
+from wrappers.tuning import Search, Tuned, tune
+
+
+@dataclass(frozen=True)
+class BenchmarkedModel:
+    """One model's outcome.
+
+    Attributes:
+        model: Registered name.
+        protocol: The protocol's name.
+        data: The data's name.
+        metrics: Metric, e.g. ``ndcg@10``, to its mean over rounds.
+        fit_seconds: Mean time to train on a round's training part.
+        params: Every hyperparameter, the defaults included.
+        search_seconds: Time that went into choosing them; 0 where they were not searched for.
+        per_unit: The first metric's values, of all rounds in order, for paired comparisons.
+    """
+
+    model: str
+    protocol: str
+    data: str
+    metrics: dict[str, float]
+    fit_seconds: float
+    params: dict[str, Any]
+    search_seconds: float = 0.0
+    per_unit: npt.NDArray[np.float64] = field(repr=False, compare=False, default_factory=lambda: np.empty(0))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the JSON file holds of it."""
+        return {
+            "model": self.model,
+            "protocol": self.protocol,
+            "data": self.data,
+            "metrics": self.metrics,
+            "fit_seconds": round(self.fit_seconds, 3),
+            "search_seconds": round(self.search_seconds, 3),
+            "params": self.params,
+        }
+
+
+def run_protocol(
+    protocol: Protocol,
+    data: BenchmarkData,
+    models: Sequence[str],
+    search: Search | None,
+    *,
+    given: Mapping[str, Mapping[str, Any]] | None = None,
+    found_before: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[BenchmarkedModel]:
+    """Benchmark models one after the other.
+
+    Hyperparameters are searched for once, on the first round's training part, and used in all rounds. A model made of
+    others gets those that were found for them before it, so name it behind its components.
+
+    Args:
+        protocol: How to split and to judge.
+        data: What on.
+        models: Registered names.
+        search: How hyperparameters are chosen; None: the defaults are taken as they are.
+        given: Model to hyperparameters that are not searched for.
+        found_before: Model to the hyperparameters that an earlier run found, for the models made of others.
+
+    Raises:
+        DataError: The rows are not those that were published.
+        UnknownName: Nobody registered a model.
+        ConfigError: A hyperparameter is not allowed, or a model is not for this protocol.
+    """
+    # Known before hours of work: a name that is unknown, hyperparameters that are not allowed.
+    for name in models:
+        as_recommender(model(name)((given or {}).get(name)))
+    rounds = list(protocol.rounds(data))
+    _check_rows(protocol, data.name, rounds)
+    found: dict[str, dict[str, Any]] = {name: dict(config) for name, config in (found_before or {}).items()}
+    for name in models:
+        began = time.perf_counter()
+        fixed = with_components(name, dict((given or {}).get(name, {})), found)
+        tuned = _searched(protocol, name, rounds[0], search, fixed)
+        found[name] = fixed if tuned is None else tuned.config
+        seconds = time.perf_counter() - began if tuned is not None else 0.0
+        yield _benchmarked(protocol, data.name, name, rounds, found[name], seconds)
+
+
+def validation_judge(protocol: Protocol, round_: Round) -> Callable[[RecommenderWrapper], Iterator[float]]:
+    """What a search judges trials by: validation rounds made of a training part alone."""
+    inner = protocol.validation(round_.train)
+
+    def judge(recommender: RecommenderWrapper) -> Iterator[float]:
+        for one in inner:
+            yield protocol.gain(one.judge(recommender.fit(one.train)))
+
+    return judge
+
+
+def _searched(
+    protocol: Protocol, name: str, first: Round, search: Search | None, fixed: Mapping[str, Any]
+) -> Tuned | None:
+    if search is None or not set(model(name).search_space) - set(fixed):
+        return None
+    recipe = protocol.recipes.get(name)
+    judge = validation_judge(protocol, first)
+    return tune([name], judge, search, fixed={name: fixed}, first=[] if recipe is None else [recipe])
+
+
+def _benchmarked(
+    protocol: Protocol, data: str, name: str, rounds: Sequence[Round], config: dict[str, Any], search_seconds: float
+) -> BenchmarkedModel:
+    seconds, figures = [], []
+    for number, one in enumerate(rounds, 1):
+        began = time.perf_counter()
+        recommender = as_recommender(model(name)(config)).fit(one.train)
+        seconds.append(time.perf_counter() - began)
+        figures.append(one.judge(recommender))
+        report("benchmark", number, len(rounds), f"{name}: fitted in {seconds[-1]:.1f} s")
+    return BenchmarkedModel(
+        model=name,
+        protocol=protocol.name,
+        data=data,
+        metrics={metric: _mean(figures, metric) for metric in figures[0]},
+        fit_seconds=float(np.mean(seconds)),
+        params=recommender.config.model_dump(mode="json"),
+        search_seconds=search_seconds,
+        per_unit=np.concatenate([one[protocol.metrics[0]] for one in figures]),
+    )
+
+
+def _mean(figures: Sequence[Figures], metric: str) -> float:
+    return float(np.mean([np.nanmean(one[metric]) for one in figures]))
+
+
+def _check_rows(protocol: Protocol, data: str, rounds: Sequence[Round]) -> None:
+    expected = protocol.rows.get(data)
+    for one in rounds:
+        found = (len(one.train), one.n_test)
+        if expected is not None and found != expected:
+            raise DataError(
+                f"{protocol.name} on {data} has {expected[0]:,} training and {expected[1]:,} test rows, these data "
+                f"give {found[0]:,} and {found[1]:,}; they are not the published release, or not in its order of rows"
+            )
