@@ -10,7 +10,7 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
-BENCHMARKS := parse_ratings parse_memory ranking_metrics ease_fit features feature_reads ranker_latency event_log \
+BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
               serving_paths choose_with_features rollout_bars
 
 .PHONY: help demo up down test test-long lint bench lock clean

@@ -50,7 +50,6 @@ def ncf_engines(n_users: int, n_items: int) -> dict[str, Answer]:
             weight.normal_(std=0.1)
     made._learned = learned = served_arrays(network)
     user, item = network.user_part(torch.arange(n_users)), network.item_part(torch.arange(n_items))
-    size = network.gmf_size
 
     class ByItem(nn.Module):
         """Rows are items, so that their number may vary; the user is one row."""
@@ -77,7 +76,6 @@ def ncf_engines(n_users: int, n_items: int) -> dict[str, Answer]:
         return graph.run(gmf=gmf, mlp=learned["mlp_user"][7] + learned["mlp_item"], bias=learned["item_bias"])
 
     made.known = _Known(n_items)  # type: ignore[assignment]
-    assert size
     return {
         "torch": lambda: network(user[7:8], item)[0].numpy(),
         "onnx": by_onnx,
@@ -97,15 +95,22 @@ def wide_deep_engines(rng: np.random.Generator) -> dict[str, Answer]:
     mean, scale = rng.normal(size=(2, N_COLUMNS)).astype(np.float32)
     genres = list(range(40)), list(range(60, 80))
     network = WideDeep(mean, np.abs(scale) + 1, genres, WideDeepConfig()).eval().requires_grad_(False)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(std=0.1)
     columns = rng.normal(size=(N_CANDIDATES, N_COLUMNS)).astype(np.float32)
     graph = OnnxNetwork(exported(network, {"columns": torch.zeros(2, N_COLUMNS)}))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    hidden = [(weights[f"deep.{at}.weight"].T.copy(), weights[f"deep.{at}.bias"]) for at in (0, 3)]
-    wide, output = weights["wide.weight"][0], weights["deep.6.weight"][0]
+    config = WideDeepConfig()
+    hidden = [
+        (weights[f"deep.{at}.weight"].T.copy(), weights[f"deep.{at}.bias"]) for at in range(0, 3 * config.layers, 3)
+    ]
+    wide, output = weights["wide.weight"][0], weights[f"deep.{3 * config.layers}.weight"][0]
 
     def by_numpy() -> Any:
         z = np.clip((columns - weights["mean"]) / weights["scale"], -8, 8)
-        odds = z @ wide + weights["wide.bias"] + (z[:, genres[0]] @ weights["cross"] * z[:, genres[1]]).sum(axis=1)
+        crossed = (columns[:, genres[0]] @ weights["cross"] * columns[:, genres[1]]).sum(axis=1)
+        odds = z @ wide + weights["wide.bias"] + crossed
         for weight, bias in hidden:
             z = np.maximum(z @ weight + bias, 0)
         return 1 / (1 + np.exp(-(odds + z @ output)))
@@ -148,10 +153,10 @@ def milliseconds(engines: dict[str, Answer], rounds: int) -> dict[str, float]:
 def import_cost(module: str) -> str:
     """Seconds and resident megabytes of importing a module beside numpy."""
     program = (
-        "import time, resource, numpy; began = time.perf_counter(); "
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
-        f"import {module}; print(f'{{time.perf_counter() - began:.2f}} s '"
-        "f'{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024:.0f} MB')"
+        "import time, psutil, numpy; process = psutil.Process(); "
+        "began, before = time.perf_counter(), process.memory_info().rss; "
+        f"import {module}; "
+        "print(f'{time.perf_counter() - began:.2f} s {(process.memory_info().rss - before) / 1e6:.0f} MB')"
     )
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.lightning_loop [--data ml-latest-small.zip] [--epochs 5]
 
-Both train the GMF of ``ncf``, with either loss, from the same weights on the same batches with the same optimizer, one thread, in
-turns, and end with the same weights; the bare loop does nothing else. Bar: at least 0.8x its examples (users' ratings)
-a second, start-up and checkpoints of Lightning included. Without ``--data``: synthetic ratings of ml-latest-small's
-size.
+Both train the GMF of ``ncf``, with either loss, from the same weights on the same batches with the same optimizer, one
+thread, in turns, and end with the same weights; the bare loop does nothing else. Bar: at least 0.8x its examples
+(users' ratings) a second, start-up and checkpoints of Lightning included. Without ``--data``: synthetic ratings of
+ml-latest-small's size.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class SameTensors(TrainingTask):
         self._task = task
         self._batches = list(task.batches(0))
 
+    def speed(self, epoch: int) -> float:
+        """The task's."""
+        return self._task.speed(epoch)
+
     def network(self) -> nn.Module:
         """The task's."""
         return self._task.network()
@@ -56,6 +60,8 @@ def bare(task: TrainingTask, config: NCFConfig) -> nn.Module:
     network = task.network()
     optimizer = task.optimizer(network, config)
     for epoch in range(config.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * task.speed(epoch)
         for batch in task.batches(epoch):
             optimizer.zero_grad()
             task.loss(network, batch).backward()

@@ -36,14 +36,20 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
     "user_knn": {"neighbours": [50, 100, 200], "shrinkage": [0, 20, 50, 100]},
     "ials": {"embedding_size": [64, 128], "reg": [0.005, 0.01, 0.02], "unobserved_weight": [0.1, 0.3, 0.6]},
     "bpr": {"embedding_size": [64, 128], "reg": [0.01, 0.02, 0.05], "candidate_share": [0, 0.001, 0.002, 0.005]},
+    "sequence_knn": {"window": [5, 10, 20, 40], "shrinkage": [0, 5, 20], "recency": [0.0, 0.3]},
     "als": {"embedding_size": [16, 32, 64], "reg": [10, 30, 50], "confidence": [2, 5, 10]},
     # What predicted ratings depend on is chosen by RMSE: benchmarks/rating_defaults.py.
     "svd": {"reg": [100, 300, 600], "rating_effect": [0, 3]},
     "svdpp": {"reg": [100, 300, 600], "rating_effect": [0, 3]},
     "logreg": {"retriever": ["popularity", "item_knn", "als", "ease"], "liked_rating": [0.5, 4], "reg": [1, 100]},
     "lightgbm": {"retriever": ["als", "ease"], "objective": ["classification", "lambdarank"], "leaves": [4, 7, 15]},
+    "ncf": {"variant": ["neumf"], "dropout": [0.3, 0.5], "reg": [0.3, 1.0]},
+    "two_tower": {"learning_rate": [0.01, 0.02], "dropout": [0.3, 0.5]},
+    "wide_deep": {"embedding_size": [8, 32], "dropout": [0.3, 0.5]},
     # Chosen for items that nobody rated: benchmarks/new_items.py.
     "content": {"min_items": [2, 5, 10], "background": [0.0, 1.0], "rating_weight": [0.0, 0.5]},
+    "ensemble": {"n_folds": [3, 4, 8]},
+    "hybrid": {"meta": ["lambdarank", "classification", "logreg"], "leaves": [4, 7, 15]},
     "deep_content": {"learning_rate": [0.002, 0.005], "dropout": [0.2, 0.4]},
 }
 SPLIT = SplitRule("random_per_user", test_fraction=0.2, seed=42)

@@ -27,7 +27,7 @@ from wrappers.rating_predictor import RatingPredictor
 from wrappers.registry import model
 
 GRIDS: dict[str, dict[str, list[Any]]] = {
-    "svd": {"embedding_size": [4, 8, 16, 32], "epochs": [100, 200]},
+    "svd": {"embedding_size": [4, 8, 16, 32], "epochs": [75, 150, 300]},
     "svdpp": {"embedding_size": [8, 16, 32], "directions": [50, 200]},
 }
 FOLDS, SEED, VALIDATION_SEED, VALIDATED = 5, 0, 1, 2

@@ -41,8 +41,8 @@ def main() -> int:
     for name in names:
         (default,) = run_protocol(chosen, data, [name], None)
         (tuned,) = run_protocol(chosen, data, [name], Search(given.trials))
-        found = paired_bootstrap(tuned.per_unit, default.per_unit, seed=0)
         metric = chosen.metrics[0]
+        found = paired_bootstrap(tuned.per_unit[metric], default.per_unit[metric], seed=0)
         proven += found.status == "ok" and found.ci_lower > 0
         print(
             f"{name:<10} {metric} default {default.metrics[metric]:.4f}  tuned {tuned.metrics[metric]:.4f}  "

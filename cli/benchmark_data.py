@@ -24,12 +24,11 @@ def benchmark_data(protocol: Protocol, data: str) -> BenchmarkData:
     """
     path = Path(data).expanduser()
     published = protocol.name == "loo99" and path.exists()
-    bare = read_ratings(path) if published and path.is_dir() else None
-    interactions = bare if bare is not None else _open(protocol, data)
+    rebuilt = read_ratings(path) if published else None
+    interactions = _open(protocol, data) if rebuilt is None else rebuilt.interactions
     if not published:
         return BenchmarkData(release_of(interactions), interactions)
-    by_number = bare is not None and not (path / "ratings.dat").is_file()
-    ranked = _published_pairs(path, interactions, by_number=by_number)
+    ranked = _published_pairs(path, interactions, by_number=rebuilt is not None and rebuilt.by_number)
     return BenchmarkData(release_of(interactions), interactions, ranked)
 
 

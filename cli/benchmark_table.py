@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -26,16 +27,21 @@ def print_table(protocol: Protocol, data: str, rows: Sequence[dict[str, Any]]) -
     published = protocol.published.get(data, ())
     for row in order:
         beside = "\n".join(_words(one, protocol.metrics) for one in published if one.model == row["model"])
-        figures = (f"{row['metrics'][metric]:.4f}" for metric in protocol.metrics)
+        figures = (_figure(row["metrics"].get(metric)) for metric in protocol.metrics)
         table.add_row(row["model"], *figures, f"{row['fit_seconds']:.1f} s", beside)
     ran = {row["model"] for row in rows}
     for one in published:
         if one.model not in ran:
-            figures = (f"{one.figures[metric]:.4f}" if metric in one.figures else "" for metric in protocol.metrics)
+            figures = (_figure(one.figures.get(metric)) for metric in protocol.metrics)
             table.add_row("", *figures, "", one.name, style="dim")
     Console().print(table)
     if not published:
         typer.echo(f"no figures are published of {data}; {protocol.name} is published for {protocol.needs}")
+
+
+def _figure(value: float | None) -> str:
+    """Empty where a model has no such figure."""
+    return "" if value is None else f"{value:.4f}"
 
 
 def _words(published: Published, metrics: Sequence[str]) -> str:
@@ -44,16 +50,18 @@ def _words(published: Published, metrics: Sequence[str]) -> str:
 
 
 def print_differences(protocol: Protocol, found: Sequence[BenchmarkedModel]) -> None:
-    """The best of this run against each other, paired by user."""
-    judged = [one for one in found if len(one.per_unit) > 1]
-    if len(judged) < 2:
-        return
-    metric = protocol.metrics[0]
-    best = max(judged, key=lambda one: one.metrics[metric] * (-1 if protocol.lower_is_better else 1))
-    typer.echo(f"{best.model} against each other, {metric} paired by user, 95 % bootstrap interval (not corrected):")
-    for one in judged:
-        if one is not best:
-            by_user = paired_bootstrap(best.per_unit, one.per_unit, seed=0)
-            typer.echo(
-                f"  {one.model:<18} {by_user.effect_size:+.4f}  ({by_user.ci_lower:+.4f} … {by_user.ci_upper:+.4f})"
-            )
+    """The best of this run against each other, paired by user, in every metric that models are compared in."""
+    for metric in protocol.compared:
+        judged = [one for one in found if np.count_nonzero(~np.isnan(one.per_unit[metric])) > 1]
+        if len(judged) < 2:
+            continue
+        best = max(judged, key=lambda one: one.metrics[metric] * (-1 if protocol.lower_is_better else 1))
+        typer.echo(
+            f"{best.model} against each other, {metric} paired by user, 95 % bootstrap interval (not corrected):"
+        )
+        for one in judged:
+            if one is not best:
+                by_user = paired_bootstrap(best.per_unit[metric], one.per_unit[metric], seed=0)
+                typer.echo(
+                    f"  {one.model:<18} {by_user.effect_size:+.4f}  ({by_user.ci_lower:+.4f} … {by_user.ci_upper:+.4f})"
+                )

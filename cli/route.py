@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.errors import ConfigError
+from core.errors import BadInput, ConfigError
 from core.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,11 +27,15 @@ def route(
     `router`. It is made when models are registered and both policies exist, as in `screentest demo`.
     """
     settings = load_settings(k=k)
+    for user in users:
+        if not user.isprintable():
+            raise BadInput(f"USER == {user!r}, must be text without control characters")
     answers = _answers(_router(settings), users, settings.k)
     if json:
         typer.echo(json_format.dumps(answers, indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    # Ids and titles may hold brackets and colons, which are no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
     for answer in answers:
         console.print(_told(answer), soft_wrap=True)
         console.print(_table(answer))

@@ -28,7 +28,8 @@ class ChatServer:
     Attributes:
         url: Base URL, to be OPENAI_BASE_URL.
         script: How the next requests are met, one word each: ok (also when it is empty), busy, busy_long, broken,
-            garbage, no_choices, chatter, invented, refuse, redirect, hang, trickle; hold: ok, once ``released`` is set.
+            garbage, nested, no_choices, half_emoji, chatter, invented, refuse, redirect, hang, trickle; hold: ok, once
+            ``released`` is set.
         always: How every request is met once the script is empty.
         asked: Every request: its body, and its headers under ``headers``.
         arrived: Released once for each request.
@@ -44,6 +45,8 @@ class ChatServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Headers and body are written one after the other: the second would wait 40 ms for the first's receipt.
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -62,6 +65,12 @@ class ChatServer:
 
             def garbage(self, body: dict[str, Any]) -> None:
                 self.reply(b"<html>not what you asked for</html>")
+
+            def nested(self, body: dict[str, Any]) -> None:
+                self.reply(b"[" * 100_000)
+
+            def half_emoji(self, body: dict[str, Any]) -> None:
+                self.reply(completion(thought(body["messages"]).replace("You may", r"\ud83d"), body))
 
             def no_choices(self, body: dict[str, Any]) -> None:
                 self.reply(b'{"object": "chat.completion", "choices": []}')

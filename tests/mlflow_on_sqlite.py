@@ -12,9 +12,12 @@ import pytest
 
 from tracking.client import Tracker, connect, database_uri
 
+_made: list[Path] = []
+
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
+def environment_kept() -> Iterator[None]:
+    """What is set within is not seen behind it."""
     before = dict(os.environ)
     try:
         yield
@@ -26,17 +29,19 @@ def _environment_kept() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def environment_put_back() -> Iterator[None]:
     """Connecting sets MLFLOW_… for child processes; the next test must not see it."""
-    with _environment_kept():
+    with environment_kept():
         yield
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's schema and no experiment of ours."""
-    folder = tmp_path_factory.mktemp("mlflow_schema") / "made" / "on use"
-    with _environment_kept():
-        connect(database_uri(folder), experiment="made with the schema")
-    return folder / "mlflow.db"
+    """A database with MLflow's schema and no experiment of ours; one, whichever conftest's fixture this is."""
+    if not _made:
+        folder = tmp_path_factory.mktemp("mlflow_schema") / "made" / "on use"
+        with environment_kept():
+            connect(database_uri(folder), experiment="made with the schema")
+        _made.append(folder / "mlflow.db")
+    return _made[0]
 
 
 @pytest.fixture

@@ -49,4 +49,6 @@ def short_audition(
     """Ready to ``perform``, in a run folder under ``runs``."""
     settings = load_settings(data_source_path=str(data), runs_dir=runs, connections=8)
     run = RunFolder.create(runs, plant, datetime(2026, 1, 31, 12))
-    return ShortAudition(settings, run, source_of(settings), seed=5, plant=plant, models=list(models), console=console)
+    return ShortAudition(
+        settings, run, source_of(settings), seed=5, plant=plant, models=list(models), configs={}, console=console
+    )

@@ -22,7 +22,7 @@ class Cause(NamedTuple):
         terms: What the item has in common with what the user rated; see ``RecommenderWrapper.shared_terms``.
         features: Keys of :mod:`wrappers.feature_causes`, each with a genre or an empty text; at most two.
         n_raters: Users who rated the item in training.
-        is_top: The item is among the tenth that most users rated.
+        is_top: The item is among the tenth that most users rated, and more than one did.
     """
 
     kind: Kind

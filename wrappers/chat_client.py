@@ -5,7 +5,8 @@ time-out, a broken connection, 408, 429 or 5xx is repeated, after as long as ``R
 pause; a pause that would end behind the deadline is not begun.
 
 The key goes into the request's header and nowhere else: not into messages, logs, ``repr`` or artifacts, and where an
-endpoint echoes it, it is taken out. Prompts and answers are not logged either: they tell of people.
+endpoint echoes it, it is taken out. Prompts and answers are not logged either: they tell of people. Of a refusal the
+first words are, as the endpoint wrote them.
 
 Reasons of a ChatError:
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,18 +64,18 @@ class Endpoint:
         """The endpoint that the settings name: OpenAI's own where only a key is set.
 
         Raises:
-            ConfigError: It is no http address, or has a user name or password in it; the key cannot be sent.
+            ConfigError: It is no http address, or has a user name, password or query in it; the key cannot be sent.
         """
         key, url = settings.openai_api_key, settings.openai_base_url.rstrip("/")
         if not _is_one_word(key.get_secret_value()):
             raise ConfigError("OPENAI_API_KEY holds a space, a line break or a character beyond ASCII; copy it again")
         if not url:
             return cls(OPENAI if key.get_secret_value() else "", key)
-        if not url.startswith(("http://", "https://")) or "@" in url:
-            shown = url.rpartition("@")[2]
+        if not url.startswith(("http://", "https://")) or any(mark in url for mark in "@?#"):
+            shown = re.split("[?#]", url.rpartition("@")[2])[0]
             raise ConfigError(
-                f"OPENAI_BASE_URL names {shown!r}, must be http(s)://HOST[:PORT]/v1 without user name and password; "
-                "the key is OPENAI_API_KEY"
+                f"OPENAI_BASE_URL names {shown!r}, must be http(s)://HOST[:PORT]/v1 without user name, password "
+                "and query; the key is OPENAI_API_KEY"
             )
         return cls(url, key)
 
@@ -224,7 +226,7 @@ class ChatClient:
             raise ChatError(self._told(f"HTTP {response.status}: {said}"), reason="refused")
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ChatError(self._told("an answer that is no JSON"), reason="bad_answer") from None
 
     def _metered(self, reply: Any, attempts: int, seconds: float) -> str:
@@ -251,7 +253,8 @@ class ChatClient:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
-            session = self._sessions[loop] = aiohttp.ClientSession()
+            # Of its own it would give up after five minutes, whatever the options allow.
+            session = self._sessions[loop] = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout())
         return session
 
     def _count(self, amounts: Mapping[str, float]) -> None:

@@ -82,7 +82,8 @@ class ChatPrompt:
             messages = tuple({"role": str(one["role"]), "content": str(one["content"])} for one in document["messages"])
             return cls(str(document["name"]), int(document["version"]), messages)
         except (yaml.YAMLError, KeyError, TypeError, ValueError, ConfigError) as error:
-            raise DataError(f"prompts.yaml holds no prompt ({error}); make the model again") from error
+            reason = " ".join(str(error).split())
+            raise DataError(f"prompts.yaml holds no prompt ({reason}); make the model again") from error
 
 
 def shipped_prompt(task: str) -> ChatPrompt:

@@ -61,7 +61,9 @@ def _untrained(name: str, component: ComponentConfig, of: str) -> RecommenderWra
         raise ConfigError(
             f"{of}: components.{name} is the model {kind.name!r}, must be a recommender that is no negative control"
         )
-    return kind(component.config)
+    made = kind(component.config)
+    made.config.check_unshaped(f"components.{name}.config", of)
+    return made
 
 
 class Components:
@@ -141,6 +143,23 @@ class Components:
             if part is not None:
                 total, told = total + np.float32(weight) * part, True
         return (rated, total) if told else None
+
+    def shared_terms(
+        self, weights: Mapping[str, float], user_index: int, item_index: npt.NDArray[np.int64], n: int
+    ) -> list[list[str]] | None:
+        """As of :meth:`RecommenderWrapper.shared_terms`, by the first component with a weight that tells; nothing for
+        items it does not know.
+        """
+        for name, weight in weights.items():
+            user, asked = int(self._users[name][user_index]), self._items[name][item_index]
+            known = asked != UNKNOWN
+            if not weight or user == UNKNOWN:
+                continue
+            told = self.models[name].shared_terms(user, asked[known], n)
+            if told is not None:
+                found = iter(told)
+                return [next(found) if is_known else [] for is_known in known.tolist()]
+        return None
 
     def _contributions(
         self, name: str, user_index: int, item_index: npt.NDArray[np.int64], rated: npt.NDArray[np.int64]

@@ -22,6 +22,9 @@ from wrappers.recommender import RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.training_data import TrainingData
 
+#: Kinds of split that hold out what is latest, as provenance tells them.
+_SPLITS_BY_TIME = ("temporal", "leave_last_n")
+
 
 class CompositeConfig(RecommenderConfig):
     """What a composite is made of, and what it learns to combine it from."""
@@ -29,16 +32,18 @@ class CompositeConfig(RecommenderConfig):
     components: dict[str, ComponentConfig] = Field(
         default_factory=lambda: {
             "ease": ComponentConfig(config={"reg": 200.0, "dropout": 0.25}),
-            "als": ComponentConfig(config={"embedding_size": 64}),
+            "ials": ComponentConfig(),
             "sequence_knn": ComponentConfig(),
+            "sequence_late": ComponentConfig(model="sequence_knn", config={"recency": 1.0}),
             "content": ComponentConfig(),
         }
     )
     """Component's name to its ``model`` (a registered recommender, by default of the same name) and ``config``."""
-    hold_out: Literal["random", "latest"] = "random"
-    """What is held out to learn from: every rating once, in folds that are spread evenly over each item's ratings; or
-    each user's latest ones, once, where what comes next is to be foretold."""
-    n_folds: int = Field(5, ge=2, le=50)
+    hold_out: Literal["auto", "random", "latest"] = "auto"
+    """What is held out to learn from: "random", every rating once, in folds that are spread evenly over each item's
+    ratings; "latest", each user's latest ratings, once, where what comes next is to be foretold; "auto", what is like
+    the loader's own split, or "random" where ratings come without a loader."""
+    n_folds: int = Field(4, ge=2, le=50)
     """Parts that the ratings are held out in, one after the other; of ``latest``, the share that is."""
     n_candidates: int = Field(100, ge=1, le=10_000)
     """Items of each user to learn from: the best of each component."""
@@ -61,12 +66,16 @@ class CompositeWrapper(RecommenderWrapper):
     Config: ClassVar[type[ModelConfig]] = CompositeConfig
     needs_details = True
 
+    #: The components, never trained.
+    _kinds: dict[str, RecommenderWrapper]
     _components: Components
+    #: How the loader that it is trained from holds out its test part; empty without a loader.
+    _split = ""
 
     def __init__(self, config: Mapping[str, Any] | ModelConfig | None = None) -> None:
         super().__init__(config)
         # Made here, so that a component that is unknown or badly configured is refused before any training.
-        self._untrained()
+        self._kinds = untrained(self.config.components, self.name)
 
     @classmethod
     def tuned_components(cls, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -109,12 +118,13 @@ class CompositeWrapper(RecommenderWrapper):
         """Learn from ``data_loader.train()``. See :meth:`ModelWrapper.train`."""
         if config is not None:
             self.config = self.Config.parse(config, of=self.name)
-            self._untrained()
+            self._kinds = untrained(self.config.components, self.name)
+        self._split = data_loader.provenance().split
         return self.fit(data_loader.train())
 
     def fit(self, interactions: Interactions) -> Self:
         """Learn from ratings at hand. See :meth:`RecommenderWrapper.fit`."""
-        unrated = any(one.recommends_unrated for one in self._untrained().values())
+        unrated = any(one.recommends_unrated for one in self._kinds.values())
         self.known = TrainingData.of(interactions, with_unrated=unrated)
         self._fit_details(interactions)
         return self
@@ -124,7 +134,7 @@ class CompositeWrapper(RecommenderWrapper):
             out_of_fold_rows(
                 interactions,
                 self._untrained,
-                HeldOut(self.config.hold_out == "latest", self.config.n_folds, self.config.liked_rating),
+                HeldOut(self._holds_out_latest, self.config.n_folds, self.config.liked_rating),
                 n_candidates=self.config.n_candidates,
                 max_rows=self.config.max_rows,
                 seed=self.config.seed,
@@ -147,6 +157,10 @@ class CompositeWrapper(RecommenderWrapper):
         """The components' own contributions, weighted as their scores are. See the base."""
         return self._components.contributions(self._component_weights(user_index), user_index, item_index)
 
+    def shared_terms(self, user_index: int, item_index: npt.NDArray[np.int64], n: int = 5) -> list[list[str]] | None:
+        """Those of the first component that looks at what items are. See the base."""
+        return self._components.shared_terms(self._component_weights(user_index), user_index, item_index, n)
+
     def _artifact(self) -> Artifact:
         parts = {name: one._artifact() for name, one in self._components.models.items()}
         return replace(super()._artifact(), parts=parts)
@@ -161,5 +175,12 @@ class CompositeWrapper(RecommenderWrapper):
         self._components = Components(models, self.known)
         super()._take_back(artifact)
 
+    @property
+    def _holds_out_latest(self) -> bool:
+        if self.config.hold_out == "auto":
+            return self._split.startswith(_SPLITS_BY_TIME)
+        return bool(self.config.hold_out == "latest")
+
     def _untrained(self) -> dict[str, RecommenderWrapper]:
-        return untrained(self.config.components, self.name)
+        """The components anew. Their classes are looked up once: that asks every installed package."""
+        return {name: type(one)(one.config) for name, one in self._kinds.items()}

@@ -17,6 +17,7 @@ from wrappers.item_terms import FIELDS, ItemTerms, item_terms
 from wrappers.own_tags import without_foreign_tags
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
+from wrappers.search_space import Numbers
 
 
 class ContentConfig(RecommenderConfig):
@@ -53,6 +54,13 @@ class Content(RecommenderWrapper):
 
     name = "content"
     Config = ContentConfig
+    #: Weights of fields are shares: that of genres is the measure of the others.
+    search_space = {
+        "tag_weight": Numbers(0.0, 3.0),
+        "title_weight": Numbers(0.0, 3.0),
+        "background": Numbers(0.0, 1.0),
+        "rating_weight": Numbers(0.0, 1.0),
+    }
     needs_details = True
     recommends_unrated = True
 

@@ -15,6 +15,7 @@ from wrappers.item_features import ItemFeatures, item_features
 from wrappers.own_tags import without_foreign_tags
 from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
 from wrappers.recommender import Arrays
+from wrappers.search_space import Choices, Numbers
 from wrappers.sentence_encoder import sentence_encoder
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class DeepContent(PytorchLightningWrapper):
 
     name = "deep_content"
     Config = DeepContentConfig
+    search_space = {
+        "embedding_size": Choices((32, 64, 128)),
+        "learning_rate": Numbers(0.0005, 0.01, log=True),
+        "dropout": Numbers(0.1, 0.6),
+        "item_dropout": Numbers(0.1, 0.6),
+    }
     needs_details = True
     recommends_unrated = True
 

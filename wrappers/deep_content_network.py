@@ -14,6 +14,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from wrappers.blocks import row_blocks
 from wrappers.deep_content import pooling
 from wrappers.item_features import ItemFeatures
 from wrappers.lightning_loop import Batch, TrainingTask
@@ -92,7 +93,7 @@ class DeepContentTask(TrainingTask):
         if n_held_out < _LEAST_HELD_OUT:
             n_held_out = 0
         self._held_out, self._rated = np.sort(rated[:n_held_out]), np.sort(rated[n_held_out:])
-        self._new = torch.from_numpy(history[:, self._held_out].toarray())
+        self._new = history[:, self._held_out]
         known = history.tocsc()[:, self._rated].tocsr()
         self._users = np.flatnonzero(np.diff(known.indptr) > 1)
         self._history = known
@@ -128,11 +129,15 @@ class DeepContentTask(TrainingTask):
         """The same of the items held out, with the sign of a score: no step saw them."""
         if not len(self._held_out):
             return None
-        pooled = torch.from_numpy(pooling(self._history).toarray())
-        batch = (torch.from_numpy(self._rated), pooled, torch.from_numpy(self._held_out), self._new)
         items: Encoded = network()
         device = items.appeal.device
-        return float(_log_likelihood(items, *(array.to(device) for array in batch)))
+        past, future = (torch.from_numpy(index).to(device) for index in (self._rated, self._held_out))
+        found = 0.0
+        for start, stop in row_blocks(self._new.shape[0], len(self._features.text)):
+            pooled = torch.from_numpy(pooling(self._history[start:stop]).toarray()).to(device)
+            rated = torch.from_numpy(self._new[start:stop].toarray()).to(device)
+            found += float(_log_likelihood(items, past, pooled, future, rated)) * self._new[start:stop].nnz
+        return found / max(self._new.nnz, 1)
 
 
 def _log_likelihood(items: Encoded, past: Tensor, pooled: Tensor, future: Tensor, rated: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from wrappers.composite import CompositeConfig, CompositeWrapper
 from wrappers.ensemble_selection import selected_weights
 from wrappers.out_of_fold import StackRows
 from wrappers.recommender import Arrays
+from wrappers.search_space import Choices
 
 
 class EnsembleConfig(CompositeConfig):
@@ -40,6 +41,7 @@ class Ensemble(CompositeWrapper):
     """
 
     name = "ensemble"
+    search_space = {"hold_out": Choices(("random", "latest"))}
     Config = EnsembleConfig
 
     _weights: npt.NDArray[np.float32]

@@ -29,7 +29,7 @@ def selected_weights(rows: StackRows, *, k: int, steps: int) -> npt.NDArray[np.f
     n_components = rows.standard.shape[-1]
     if not rows.tell_apart:
         return np.full(n_components, 1.0 / n_components)
-    judged = _judge(rows, k)
+    judged = list_judge(rows, k)
     singles = [judged(rows.standard[..., one]) for one in range(n_components)]
     counts = np.zeros(n_components)
     first = int(np.argmax(singles))
@@ -42,11 +42,12 @@ def selected_weights(rows: StackRows, *, k: int, steps: int) -> npt.NDArray[np.f
         total += rows.standard[..., added]
         if found[added] > best:
             best, best_counts = found[added], counts.copy()
-    return best_counts / best_counts.sum()
+    weights: npt.NDArray[np.float64] = best_counts / best_counts.sum()
+    return weights
 
 
-def _judge(rows: StackRows, k: int) -> Callable[[npt.NDArray[np.float32]], float]:
-    """(n, c) scores to mean NDCG@k; equal scores rank by place."""
+def list_judge(rows: StackRows, k: int) -> Callable[[npt.NDArray[np.float32]], float]:
+    """(n, c) float32 scores of the candidates to mean NDCG@k of the lists."""
     width = min(k, rows.positive.shape[1])
     n_relevant = rows.n_positive.astype(np.float64)
     row = np.arange(len(n_relevant))[:, np.newaxis]

@@ -119,14 +119,20 @@ def read_golden_set(path: str, task: str) -> list[GoldenExample]:
         rows = rows[task]
     if not isinstance(rows, list) or not rows:
         raise DataError("holds no list of examples; must hold at least one", file=str(file))
-    return [_example(row, number, str(file)) for number, row in enumerate(rows, start=1)]
+    return [_example(row, task, number, str(file)) for number, row in enumerate(rows, start=1)]
 
 
-def _example(row: Any, number: int, file: str) -> GoldenExample:
+def _example(row: Any, task: str, number: int, file: str) -> GoldenExample:
     try:
-        return GoldenExample.model_validate(row)
+        example = GoldenExample.model_validate(row)
     except ValidationError as error:
         raise DataError(f"example {number}: {in_one_line(error)}", file=file) from error
+    # Such an answer could never come, whatever the chat model says.
+    if task == "rerank" and not set(example.expected) <= set(example.shortlist):
+        raise DataError(f"example {number}: expected must hold lines of the shortlist", file=file)
+    if task == "explain" and len(example.expected) != len(example.shortlist):
+        raise DataError(f"example {number}: expected must hold a text for each line of the shortlist", file=file)
+    return example
 
 
 def compare(

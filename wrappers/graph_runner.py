@@ -63,6 +63,8 @@ class GraphRunner:
         asked = {"history": list(history), "shortlist": list(shortlist), "reason": ""}
         state = await self._graph.ainvoke(asked)
         found = GraphAnswer(state["order"], state["texts"], state["reason"])
+        if not all(map(_can_be_sent, found.texts)):
+            found = GraphAnswer(list(range(len(shortlist))), [], "bad_answer")
         self._note(found.reason)
         return found
 
@@ -99,3 +101,12 @@ class GraphRunner:
         self._failing = reason
         with self._lock:
             self._answers[reason] += 1
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether it is UTF-8: JSON may hold half of a surrogate pair, as of an emoji that was cut off."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

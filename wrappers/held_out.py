@@ -57,15 +57,15 @@ def hold_out(history: sparse.csr_array[Any, Any], share: float, most_users: int,
     return HeldOut(learned, users, np.searchsorted(users, owner[chosen]), history.indices[chosen].astype(np.int64))
 
 
-def mean_discount(scores: npt.NDArray[np.float32], held_out: HeldOut) -> float:
-    """Mean over what is held out of 1 / log2(1 + rank): NDCG of one item, without an end to the list.
+def mean_ndcg(scores: npt.NDArray[np.float32], held_out: HeldOut, k: int = 10) -> float:
+    """Mean NDCG@k over the users that something is held out of.
 
-    NDCG@10 itself is too coarse to choose an epoch by: most items held out are beyond rank 10, better ranked or not. An
-    item's rank is that among what the user did not rate, the others held out included; among equals it comes last.
+    An item's rank is that among what the user did not rate, the others held out included; among equals it comes last.
 
     Args:
         scores: (n, n_items) float32 of ``held_out.users``; changed.
         held_out: At least one rating.
+        k: Length of a list.
     """
     seen = held_out.learned[held_out.users]
     scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
@@ -73,5 +73,9 @@ def mean_discount(scores: npt.NDArray[np.float32], held_out: HeldOut) -> float:
     # Small blocks: a row is copied for each of its items, and copies stay in the processor's cache.
     size = max(1, _CELLS // scores.shape[1])
     blocks = [(start, start + size) for start in range(0, len(target), size)]
-    ranks = [np.count_nonzero(scores[held_out.row[start:stop]] >= target[start:stop], axis=1) for start, stop in blocks]
-    return float((1 / np.log2(1 + np.concatenate(ranks))).mean())
+    rank = np.concatenate(
+        [np.count_nonzero(scores[held_out.row[start:stop]] >= target[start:stop], axis=1) for start, stop in blocks]
+    )
+    gain = np.bincount(held_out.row, weights=np.where(rank <= k, 1 / np.log2(1 + rank), 0))
+    ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
+    return float((gain / ideal[np.minimum(np.bincount(held_out.row), k) - 1]).mean())

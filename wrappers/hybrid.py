@@ -9,29 +9,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.special import expit
 
-from core.interactions import Interactions
 from wrappers.artifact import Artifact
-from wrappers.composite import CompositeConfig, CompositeWrapper
-from wrappers.ensemble import weighted_sum
-from wrappers.ensemble_selection import selected_weights
+from wrappers.ensemble_selection import list_judge
 from wrappers.meta_learner import LinearOdds, Meta, TreeConfig, Trees, grown_trees
 from wrappers.out_of_fold import StackRows
 from wrappers.recommender import Arrays
 from wrappers.search_space import Choices, Numbers
-from wrappers.stack_context import CONTEXT_COLUMNS, StackContext
-from wrappers.top_k import PADDING, top_k
+from wrappers.stack_context import CONTEXT_COLUMNS
+from wrappers.stacked import LIST_LENGTH, StackedConfig, StackedWrapper
 
-_LIST_LENGTH, _SELECTION_STEPS = 10, 30
+#: None first: of equals the least is taken.
+_SHARES = (np.float32(0.0), np.float32(0.5), np.float32(1.0))
 
 
-class HybridConfig(CompositeConfig):
+class HybridConfig(StackedConfig):
     """Hyperparameters, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     meta: Meta = "lambdarank"
-    """What combines: trees that learn each user's order, trees that learn the probability that an item is liked, or
-    logistic regression, which does so too."""
+    """What corrects the ensemble: trees that learn each user's order, trees that learn the probability that an item is
+    liked, or logistic regression, which learns that too."""
     epochs: int = Field(100, ge=1)
     """Trees, or iterations of logistic regression at most."""
     learning_rate: float = Field(0.05, gt=0, le=1)
@@ -42,22 +39,17 @@ class HybridConfig(CompositeConfig):
     """Rows in a leaf at least."""
     reg: float = Field(10.0, gt=0)
     """Ridge penalty on leaves' values, or on logistic regression's coefficients."""
-    n_corrected: int = Field(500, ge=1)
-    """Best items of each user, before trees, that trees correct; the others get the least of these corrections."""
 
 
-class Hybrid(CompositeWrapper):
-    """Stacked generalisation (Wolpert 1992; Sill et al. 2009 with features beside the scores).
+class Hybrid(StackedWrapper):
+    """Stacked generalisation (Wolpert 1992), with features beside the scores (Sill et al. 2009).
 
-    The columns of user u and item i are the components' standard scores s_c, their ensemble e = sum of weight_c s_c
-    (ensemble selection, ``wrappers.ensemble_selection``), the context (``wrappers.stack_context``), and for logistic
-    regression products of e with it. All of them, and what was held out, are of ratings the components did not see.
+    Corrects an ensemble (``wrappers.stacked``) by what a meta-learner sees in its components' scores and the context
+    (``wrappers.stack_context``). Trees are grown on one half of the users first and judged on the other, and the other
+    way round: what does not improve lists there is not taken.
 
-        odds(u, i) = linear(columns) + trees(columns)
-        score(u, i) = odds(u, i) for "lambdarank", and the probability 1 / (1 + exp(-odds(u, i))) for the others
-
-    "logreg" has no trees. The others' linear part sees e alone: it begins where the ensemble ends, since trees of a few
-    leaves cannot rebuild its fine order. Contributions are those of e.
+    Scores are log odds for "lambdarank", which orders one user's items, and the probability that the user likes the
+    item for the other two.
     """
 
     name = "hybrid"
@@ -70,93 +62,69 @@ class Hybrid(CompositeWrapper):
     }
     Config = HybridConfig
 
-    _weights: npt.NDArray[np.float32]
-    _odds: LinearOdds
+    #: Of "logreg" alone.
+    _linear: LinearOdds | None
     _trees: Trees
-    _context: StackContext
+    #: Of the trees' corrections that is taken.
+    _share: np.float32
 
     @property
     def gives_probabilities(self) -> bool:
         """Whether scores are probabilities, and not only an order. See the base."""
         return bool(self.config.meta != "lambdarank")
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """Component to its weight in the ensemble that the rest is built on; they sum to 1."""
-        return dict(zip(self.component_names, self._weights.tolist(), strict=True))
-
-    def _fit_details(self, interactions: Interactions) -> None:
-        super()._fit_details(interactions)
-        self._context = StackContext.of(interactions, self.known)
-
-    def _learn(self, rows: StackRows) -> None:
-        self._weights = selected_weights(rows, k=_LIST_LENGTH, steps=_SELECTION_STEPS).astype(np.float32)
-        n_linear, n_tree = self._n_columns()
-        self._odds, self._trees = LinearOdds.flat(n_linear), Trees("", n_tree)
+    def _learn_corrections(self, rows: StackRows, odds: npt.NDArray[np.float32]) -> None:
+        self._linear, self._trees, self._share = None, Trees("", self._n_columns), np.float32(0.0)
         if not rows.tell_apart:
-            # Nothing to learn: the components count alike.
-            self._odds.coefficients[0] = 1.0
             return
-        there = ~rows.padding
-        scores = [rows.standard[..., number] for number in range(len(self.component_names))]
-        columns = self._columns(scores, [rows.context[..., number] for number in range(len(CONTEXT_COLUMNS))])
-        positive, table = rows.positive[there], np.stack([column[there] for column in columns], axis=1)
-        used = table if self.config.meta == "logreg" else table[:, :1]
-        fitted = LinearOdds.fitted(used, positive, self._ridge(), self.config.epochs)
-        missing = (0, n_linear - used.shape[1])
-        self._odds = LinearOdds(np.pad(fitted.coefficients, missing), np.pad(fitted.mean, missing), fitted.intercept)
-        if self.config.meta != "logreg":
-            odds = self._odds.of(list(table.T))
-            text = grown_trees(self._tree_config(), table[:, :n_tree], positive, there.sum(axis=1), odds)
-            self._trees = Trees(text, n_tree)
-
-    def _combined(
-        self, user_index: npt.NDArray[np.int64], standard: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
-        blend = weighted_sum(self._weights, standard)
+        every = _columns(rows.standard, self._blend(np.moveaxis(rows.standard, -1, 0)), rows.context)
         if self.config.meta == "logreg":
-            every = np.broadcast_to(np.arange(standard.shape[2]), standard.shape[1:])
-            context = self._context.columns(user_index, every)
-            return expit(self._odds.of(self._columns(list(standard), list(np.moveaxis(context, -1, 0)))))
-        odds = self._odds.coefficients[0] * (blend - self._odds.mean[0]) + self._odds.intercept[0]
-        self._correct(odds, user_index, standard, blend)
-        return odds if self.config.meta == "lambdarank" else expit(odds)
+            there = ~rows.padding
+            table = np.stack(_with_products(every[there]), axis=-1)
+            self._linear = LinearOdds.fitted(table, rows.positive[there], self.config.reg, self.config.epochs)
+            return
+        self._share = self._share_that_helps(rows, every, odds)
+        if self._share:
+            self._trees = self._grown(rows, every, odds, np.ones(len(odds), np.bool_))
 
-    def _correct(
+    def _share_that_helps(
+        self, rows: StackRows, every: npt.NDArray[np.float32], odds: npt.NDArray[np.float32]
+    ) -> np.float32:
+        """How much of their correction improves the lists of users that trees did not learn from: all, half or none."""
+        users, of_list = np.unique(rows.user_ids, return_inverse=True)
+        is_first = np.random.default_rng(self.config.seed).random(len(users))[of_list] < 0.5
+        corrections = np.zeros(odds.shape, np.float32)
+        for learned in (is_first, ~is_first):
+            if not rows.positive[learned].any() or learned.all():
+                return np.float32(0.0)
+            corrections[~learned] = self._grown(rows, every, odds, learned).corrections(every[~learned])
+        judged = list_judge(rows, LIST_LENGTH)
+        return max(_SHARES, key=lambda share: judged(odds + share * corrections))
+
+    def _grown(
         self,
+        rows: StackRows,
+        every: npt.NDArray[np.float32],
         odds: npt.NDArray[np.float32],
-        user_index: npt.NDArray[np.int64],
-        standard: npt.NDArray[np.float32],
-        blend: npt.NDArray[np.float32],
-    ) -> None:
-        """Add to (n, n_items) log odds what the trees say of each user's best unseen items."""
-        hidden = self._components.seen(user_index)
-        best, _ = top_k(np.where(hidden, np.float32(np.nan), blend), min(self.config.n_corrected, odds.shape[1]))
-        row = np.arange(len(best))[:, np.newaxis]
-        context = self._context.columns(user_index, best)
-        columns = [blend[row, best], *standard[:, row, best], *np.moveaxis(context, -1, 0)]
-        corrections = self._trees.corrections(np.stack(columns, axis=-1))
-        padding = best == PADDING
-        least = np.where(padding, np.float32(np.inf), corrections).min(axis=1, keepdims=True, initial=np.inf)
-        everywhere = np.broadcast_to(np.where(np.isinf(least), np.float32(0.0), least), odds.shape).copy()
-        everywhere[np.broadcast_to(row, best.shape)[~padding], best[~padding]] = corrections[~padding]
-        odds += everywhere
+        learned: npt.NDArray[np.bool_],
+    ) -> Trees:
+        """Trees of some of the lists; ``learned`` is (n,) bool."""
+        there = ~rows.padding & learned[:, np.newaxis]
+        per_list = there.sum(axis=1)[learned]
+        text = grown_trees(self._tree_config(), every[there], rows.positive[there], per_list, odds[there])
+        return Trees(text, self._n_columns)
 
-    def _columns(
-        self, scores: list[npt.NDArray[np.float32]], context: list[npt.NDArray[np.float32]]
-    ) -> list[npt.NDArray[np.float32]]:
-        """What is looked at: the ensemble, the components, the context; the ensemble's products with them last."""
-        blend = weighted_sum(self._weights, scores)
-        return [blend, *scores, *context, blend * blend, *(blend * column for column in context)]
+    def _corrections(
+        self, standard: npt.NDArray[np.float32], blend: npt.NDArray[np.float32], context: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        columns = _columns(standard, blend, context)
+        if self._linear is None:
+            return self._share * self._trees.corrections(columns)
+        return self._linear.of(_with_products(columns)) - self._odds.of([blend])
 
-    def _n_columns(self) -> tuple[int, int]:
-        """How many the linear part looks at, and the first ones, which the trees look at."""
-        n_tree = 1 + len(self.component_names) + len(CONTEXT_COLUMNS)
-        return n_tree + 1 + len(CONTEXT_COLUMNS), n_tree
-
-    def _ridge(self) -> float:
-        # Of one column there is nothing to shrink: the penalty is the trees'.
-        return float(self.config.reg) if self.config.meta == "logreg" else 1e-3
+    @property
+    def _n_columns(self) -> int:
+        return len(self.component_names) + 1 + len(CONTEXT_COLUMNS)
 
     def _tree_config(self) -> TreeConfig:
         config = self.config
@@ -164,28 +132,40 @@ class Hybrid(CompositeWrapper):
             config.meta, config.epochs, config.learning_rate, config.leaves, config.min_rows, config.reg, config.seed
         )
 
-    def _component_weights(self, user_index: int) -> dict[str, float]:
-        return self.weights
-
     def state(self) -> Arrays:
-        """``weights`` (n_components,), the linear part and the context."""
-        odds = {f"odds_{name}": array for name, array in self._odds._asdict().items()}
-        return {"weights": self._weights, **odds, **self._context.arrays()}
+        """The base's, and ``share`` (1,) of the trees' corrections; for "logreg" also the log odds of all columns."""
+        linear = {} if self._linear is None else self._linear._asdict()
+        share = {"share": np.array([self._share])}
+        return {**super().state(), **share, **{f"linear_{name}": array for name, array in linear.items()}}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take back weights, linear part and context."""
-        self._weights = state["weights"]
-        self._odds = LinearOdds(*(state[f"odds_{name}"] for name in LinearOdds._fields))
-        n_linear, _ = self._n_columns()
-        expected = ((len(self.component_names),), (n_linear,), (n_linear,), (1,))
-        shapes = tuple(array.shape for array in (self._weights, *self._odds))
-        if shapes != expected:
-            raise ValueError(f"weights and linear part have shapes {shapes}, must have {expected}")
-        self._context = StackContext.from_arrays(state, self.known)
+        """Take back what the base has, and the log odds of all columns where there are any."""
+        super().restore(state)
+        self._linear, self._share = None, state["share"][0]
+        if "linear_mean" in state:
+            self._linear = LinearOdds(*(state[f"linear_{name}"] for name in LinearOdds._fields))
+            n_columns = self._n_columns + 1 + len(CONTEXT_COLUMNS)
+            expected, shapes = ((n_columns,), (n_columns,), (1,)), tuple(array.shape for array in self._linear)
+            if shapes != expected:
+                raise ValueError(f"the linear part has shapes {shapes}, must have {expected}")
 
     def _artifact(self) -> Artifact:
         return replace(super()._artifact(), texts={"trees": self._trees.text})
 
     def _take_back(self, artifact: Artifact) -> None:
         super()._take_back(artifact)
-        self._trees = Trees(artifact.texts["trees"], self._n_columns()[1])
+        self._trees = Trees(artifact.texts["trees"], self._n_columns)
+
+
+def _columns(
+    standard: npt.NDArray[np.float32], blend: npt.NDArray[np.float32], context: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """(n, c, n_columns) float32: the components' scores, their ensemble, the context."""
+    return np.concatenate([standard, blend[..., np.newaxis], context], axis=-1)
+
+
+def _with_products(columns: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    """The columns, and the ensemble's products with itself and the context: where it is to be trusted more."""
+    every = list(np.moveaxis(columns, -1, 0))
+    first = len(every) - len(CONTEXT_COLUMNS) - 1
+    return [*every, *(every[first] * column for column in every[first:])]

@@ -68,7 +68,7 @@ def inner_judge(
     def judge(recommender: RecommenderWrapper) -> Iterator[float]:
         for split in splits:
             trained = recommender.fit(training.take(split.train))
-            judged = evaluate_recommender(trained, training.take(split.test), options)
+            judged = evaluate_recommender(trained, training.take(split.test), options, detailed=False)
             yield judged.means[metric_name(metric, options.k)]
 
     return judge

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy import sparse
 
-from wrappers.neighbours import nearest
+from wrappers.neighbours import csr_parts, nan_where_empty, nearest, square_of_parts
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.search_space import Numbers
@@ -52,10 +52,7 @@ class ItemKNN(RecommenderWrapper):
 
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, n_items) float32 sums of similarities. See :meth:`RecommenderWrapper.score`."""
-        product = self.known.history[user_index] @ self._similarity
-        scores = np.full(product.shape, np.nan, np.float32)
-        scores[np.repeat(np.arange(len(user_index)), np.diff(product.indptr)), product.indices] = product.data
-        return scores
+        return nan_where_empty(self.known.history[user_index] @ self._similarity)
 
     def contributions(
         self, user_index: int, item_index: npt.NDArray[np.int64]
@@ -66,15 +63,8 @@ class ItemKNN(RecommenderWrapper):
 
     def state(self) -> Arrays:
         """The similarity matrix in CSR parts."""
-        return {
-            "indptr": self._similarity.indptr.astype(np.int64),
-            "indices": self._similarity.indices.astype(np.int32),
-            "data": self._similarity.data,
-        }
+        return csr_parts(self._similarity)
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back the similarity matrix."""
-        n_items = len(self.known.items)
-        parts = (state["data"], state["indices"], state["indptr"])
-        self._similarity = sparse.csr_array(parts, shape=(n_items, n_items))
-        self._similarity.check_format(full_check=True)
+        self._similarity = square_of_parts(state, len(self.known.items))

@@ -42,7 +42,7 @@ def liked_items(known: TrainingData, user_index: int, n: int) -> npt.NDArray[np.
 
 
 def _line(title: str, year: str, genres: str) -> str:
-    # A title from somewhere else may hold line breaks; the list is told apart by them.
-    named = " ".join(natural_title(title).split())
+    named = natural_title(title)
     dated = named if not year or year in named else f"{named} ({year})"
-    return ", ".join([dated, *(genres.split("|") if genres else [])])
+    # A title or genre from somewhere else may hold line breaks; the list is told apart by them.
+    return " ".join(", ".join([dated, *(genres.split("|") if genres else [])]).split())

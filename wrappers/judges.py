@@ -85,7 +85,7 @@ class ChatJudge(Judge):
         try:
             reply = await self.client.complete(messages)
             given = json.loads(reply[reply.index("{") : reply.rindex("}") + 1])["score"]
-        except (ChatError, ValueError, KeyError, TypeError):
+        except (ChatError, ValueError, KeyError, TypeError, RecursionError):
             return math.nan
         allowed = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 10
         return given / 10 if allowed else math.nan

@@ -32,7 +32,7 @@ from wrappers.graph_runner import GraphAnswer, GraphRunner
 from wrappers.item_lines import item_lines, liked_items
 from wrappers.judges import judge
 from wrappers.offline import OfflineEvaluation
-from wrappers.reasons import add_reasons
+from wrappers.reasons import add_reasons, causes_of
 from wrappers.recommender import Arrays, Recommendations, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.registry import model
@@ -70,7 +70,7 @@ class LangGraphConfig(RecommenderConfig):
     seed: int = Field(0, ge=0, lt=2**31)
     """Sent with each question, for endpoints that know one."""
     deadline_s: float = Field(1.5, gt=0, le=600)
-    """After this a request gets the base's list; below the model_timeout_s of whoever asks."""
+    """Of one question; after this its user gets the base's list. Below the model_timeout_s of whoever asks."""
     timeout_s: float = Field(1.5, gt=0, le=600)
     """Of one attempt."""
     retries: int = Field(1, ge=0, le=10)
@@ -78,7 +78,7 @@ class LangGraphConfig(RecommenderConfig):
     backoff_s: float = Field(0.1, ge=0, le=60)
     """Pause before the first further attempt where the endpoint names none; doubles."""
     concurrency: int = Field(8, ge=1, le=256)
-    """Questions at a time of one batch, an evaluation say, which asks one for each test user."""
+    """Questions at a time of one batch, an evaluation say, which asks one for each test user; the others wait."""
     input_price: float = Field(0.0, ge=0)
     """US dollars for 1,000 tokens of the prompt."""
     output_price: float = Field(0.0, ge=0)
@@ -160,15 +160,16 @@ class LangGraphWrapper(RecommenderWrapper):
         return self._base.score(user_index)
 
     def causes(self, asked: Asked, found: Recommendations, features: UserRows | None = None) -> list[Cause]:
-        """The base's, which put the items into the shortlist. See :meth:`RecommenderWrapper.causes`."""
-        return self._base.causes(asked, found, features)
+        """The base's, which put the items into the shortlist; of exploration slots our own."""
+        return causes_of(self, asked, found, self._base.causes(asked, found, features))
 
     def best_and_scores(self, asked: Asked) -> tuple[Recommendations, npt.NDArray[np.float32]]:
         """Lists as they are served, and the base's scores. See :meth:`RecommenderWrapper.best_and_scores`."""
-        found, scores = super().best_and_scores(asked._replace(k=self._depth(asked.k)))
+        found, scores = self._base_lists(asked._replace(k=self._depth(asked.k)))
         if self.config.task == "explain":
             return found, scores
-        answers = self._finish(self._graph_answers(asked.user_index, found, asked.k))
+        turns = asyncio.Semaphore(self.config.concurrency)
+        answers = self._finish(self._graph_answers(asked.user_index, found, asked.k, turns))
         return _reordered(found, answers, asked.k), scores
 
     def predict(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -188,23 +189,26 @@ class LangGraphWrapper(RecommenderWrapper):
 
     async def predict_async(self, input_data: pd.DataFrame | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """As :meth:`predict`; other requests are answered while the chat model thinks."""
-        requests = parse_requests(input_data)
-        answers: dict[int, dict[str, Any]] = {}
-        # Lists of one length at a time: where they are shaped, what is in them depends on it.
-        for k in set(requests.ks):
-            places, alike = requests.of_length(k)
-            answers.update(zip(places, await self._told(alike, k), strict=True))
+        requests, turns = parse_requests(input_data), asyncio.Semaphore(self.config.concurrency)
+        # Lists of one length together: where they are shaped, what is in them depends on it.
+        parts = [(k, *requests.of_length(k)) for k in set(requests.ks)]
+        told = await asyncio.gather(*(self._told(alike, k, turns) for k, _, alike in parts))
+        answers = {
+            place: answer
+            for (_, places, _), one in zip(parts, told, strict=True)
+            for place, answer in zip(places, one, strict=True)
+        }
         return [answers[place] for place in range(len(requests.ks))]
 
-    async def _told(self, requests: Requests, k: int) -> list[dict[str, Any]]:
+    async def _told(self, requests: Requests, k: int, turns: asyncio.Semaphore) -> list[dict[str, Any]]:
         """The answer to each of some requests for lists of k."""
         asked = Asked.of(self.known, requests.user_ids, self._depth(k), requests.exclude, filter_seen=True)
         shortlists = await asyncio.to_thread(self._shortlists, asked)
-        told = await self._graph_answers(asked.user_index, shortlists, k)
+        told = await self._graph_answers(asked.user_index, shortlists, k, turns)
         found = _reordered(shortlists, told, k)
         answers = self._answers(requests, found)
         if any(requests.languages):
-            add_reasons(self, requests, asked._replace(k=k), found, answers)
+            await asyncio.to_thread(add_reasons, self, requests, asked._replace(k=k), found, answers)
         for answer, one in zip(answers, told, strict=True):
             answer["llm"] = {"outcome": "fallback" if one.reason else _OUTCOMES[self.config.task], "reason": one.reason}
             for item, text in zip(answer["items"], one.texts, strict=False):
@@ -279,12 +283,13 @@ class LangGraphWrapper(RecommenderWrapper):
         made = cls(artifact.header["config"])
         try:
             base, documents = wrapper_of(artifact.parts["base"]), artifact.documents
-            graph, prompt, config = documents[GRAPH], documents[PROMPTS], json.loads(documents[CONFIG])
+            graph, prompt = documents[GRAPH], documents[PROMPTS]
+            fits = json.loads(documents[CONFIG])["graph_sha256"] == hash_of(graph)
         except (KeyError, ValueError) as error:
             problem = f"the artifact of model {cls.name!r} does not fit together: {error}; make it again"
             raise DataError(problem) from error
         check_graph(graph, made.config.task)
-        if not isinstance(base, RecommenderWrapper) or config["graph_sha256"] != hash_of(graph):
+        if not isinstance(base, RecommenderWrapper) or not fits:
             raise DataError(f"the artifact of model {cls.name!r} does not fit together; make it again")
         made._base, made.known = base, base.known
         made._graph, made._prompt = graph, ChatPrompt.from_yaml(prompt)
@@ -306,7 +311,9 @@ class LangGraphWrapper(RecommenderWrapper):
                 f"{self.name}: base == {self.config.base!r}, must be another recommender, e.g. 'ease' (see `screentest "
                 "models list`)"
             )
-        return found(self.config.base_config)
+        made = found(self.config.base_config)
+        made.config.check_unshaped("base_config", self.name)
+        return made
 
     @property
     def _runner(self) -> GraphRunner:
@@ -324,14 +331,18 @@ class LangGraphWrapper(RecommenderWrapper):
     def _shortlists(self, asked: Asked) -> Recommendations:
         """The base's lists, in blocks of users whose scores fit in memory."""
         blocks = row_blocks(len(asked.user_index), len(self.known.items))
-        parts = [RecommenderWrapper.best_and_scores(self, asked.part(*block))[0] for block in blocks]
-        return Recommendations.joined(parts, asked.k)
+        return Recommendations.joined([self._base_lists(asked.part(*block))[0] for block in blocks], asked.k)
+
+    def _base_lists(self, asked: Asked) -> tuple[Recommendations, npt.NDArray[np.float32]]:
+        """As the base lists them itself, equal scores included; or shaped as the configuration asks for."""
+        if self.config.shapes_lists:
+            return super().best_and_scores(asked)
+        return self._base.best_and_scores(asked)
 
     async def _graph_answers(
-        self, user_index: npt.NDArray[np.int64], found: Recommendations, k: int
+        self, user_index: npt.NDArray[np.int64], found: Recommendations, k: int, turns: asyncio.Semaphore
     ) -> list[GraphAnswer]:
-        """What the graph makes of the first places of each user's list, ``concurrency`` users at a time."""
-        free = asyncio.Semaphore(self.config.concurrency)
+        """What the graph makes of the first places of each user's list."""
         rerank = self.config.task == "rerank"
         most = min(self.config.n_candidates, self._depth(k) - self.config.explore_slots if rerank else k)
         lengths = np.minimum((found.item_index != PADDING).sum(axis=1), max(most, 0)).tolist()
@@ -341,17 +352,17 @@ class LangGraphWrapper(RecommenderWrapper):
                 return self._runner.pass_over(n, "cold" if found.cold[place] else "short")
             liked = liked_items(self.known, int(user_index[place]), self.config.history_length)
             shortlist = item_lines(self.known, found.item_index[place, :n])
-            async with free:
+            async with turns:
                 return await self._runner.answer(item_lines(self.known, liked), shortlist)
 
         return list(await asyncio.gather(*(one(place, n) for place, n in enumerate(lengths))))
 
     async def _compared(self, examples: Sequence[GoldenExample]) -> GoldenResult:
-        free = asyncio.Semaphore(self.config.concurrency)
+        turns = asyncio.Semaphore(self.config.concurrency)
         scorer = judge(self.config.judge, self._runner.client) if self.config.judge else None
 
         async def one(example: GoldenExample) -> tuple[GoldenAnswer, float]:
-            async with free:
+            async with turns:
                 answer = await self._runner.answer(example.history, example.shortlist)
                 lines = answer.texts or [example.shortlist[place] for place in answer.order]
                 told = GoldenAnswer(lines, answer.reason)

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch import Tensor, nn
 
 from core.errors import ConfigError
@@ -28,7 +28,7 @@ from wrappers.pytorch_lightning import LightningConfig
 
 Batch = tuple[Tensor, ...]
 
-#: By which the best epoch is known: the validation score, or the epoch's number where there is none.
+#: By which MLflow's checkpoint is chosen: the validation score, or the epoch's number where there is none.
 _MONITOR = "monitor"
 _SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -52,6 +52,10 @@ class TrainingTask(ABC):
         """What moves the weights: AdamW as the config says."""
         # Fused: one pass over the weights a step, where most of a small network's time goes.
         return torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.reg, fused=True)
+
+    def speed(self, epoch: int) -> float:
+        """Share of the learning rate that an epoch, from 0, is run at."""
+        return 1.0
 
     def validation_score(self, network: nn.Module) -> float | None:
         """How good the network is on what was held out, larger is better, e.g. NDCG or minus a loss.
@@ -83,32 +87,24 @@ def train(task: TrainingTask, config: LightningConfig, *, name: str) -> nn.Modul
     """
     where = accelerator(config, name=name)
     with _torch_as_before(config), _quiet(), TemporaryDirectory() as scratch:
-        network = task.network()
-        kept = ModelCheckpoint(
-            dirpath=scratch,
-            filename=f"{name}-checkpoint",
-            monitor=_MONITOR,
-            mode="max",
-            save_weights_only=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+        module = _Module(task.network(), task, config, name)
+        logger = run_logger(name)
         trainer = Trainer(
             accelerator=where,
             devices=1,
             max_epochs=config.epochs,
-            logger=run_logger(name) or False,
-            callbacks=[kept, _patience(config)],
+            logger=logger or False,
+            callbacks=[_checkpoint(scratch, name)] if logger else [],
+            enable_checkpointing=logger is not None,
             default_root_dir=scratch,
             enable_progress_bar=False,
             enable_model_summary=False,
             # Losses are logged once an epoch, by the module.
             log_every_n_steps=2**62,
         )
-        _fit(trainer, _Module(network, task, config, name), _Epochs(task, trainer))
-        best = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
-    network.cpu().load_state_dict({key.removeprefix("network."): value for key, value in best.items()})
-    return network.eval().requires_grad_(False)
+        _fit(trainer, module, _Epochs(task, trainer))
+    module.network.load_state_dict(module.best)
+    return module.network.cpu().eval().requires_grad_(False)
 
 
 def accelerator(config: LightningConfig, *, name: str) -> str:
@@ -142,6 +138,8 @@ class _Module(LightningModule):
         self.network = network
         self._task, self._config, self._name = task, config, name
         self._reported = time.monotonic()
+        self._best_score, self._best_epoch = -math.inf, 0
+        self.best: dict[str, Tensor] = {}
         self.save_hyperparameters(config.model_dump(mode="json"))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -149,6 +147,8 @@ class _Module(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._total, self._steps = torch.zeros((), device=self.device), 0
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+            group["lr"] = group.setdefault("full_lr", group["lr"]) * self._task.speed(self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         loss = self._task.loss(self.network, batch)
@@ -165,11 +165,21 @@ class _Module(LightningModule):
                 f"learning_rate == {self._config.learning_rate}"
             )
         score = self._validation_score()
+        self._compare(epoch, score)
         figures = {"train_loss": loss} if score is None else {"train_loss": loss, "validation_score": score}
-        # Lightning takes "step" for the place on the metric's axis: epochs, here.
-        self.log_dict({**figures, "step": float(epoch)})
-        self.log(_MONITOR, float(epoch) if score is None else score, logger=False)
+        if self.logger is not None:
+            # Lightning takes "step" for the place on the metric's axis: epochs, here.
+            self.log_dict({**figures, "step": float(epoch)})
+            self.log(_MONITOR, float(epoch) if score is None else score, logger=False)
         self._report(epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+
+    def _compare(self, epoch: int, score: float | None) -> None:
+        """Keep the weights where they are the best so far, and end where they have not been for long."""
+        if score is None or score > self._best_score:
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self._best_score, self._best_epoch = -math.inf if score is None else score, epoch
+        elif epoch - self._best_epoch >= self._config.patience:
+            self.trainer.should_stop = True
 
     def _validation_score(self) -> float | None:
         self.network.eval()
@@ -184,9 +194,16 @@ class _Module(LightningModule):
             report("epochs", epoch + 1, self._config.epochs, f"{self._name}: {text}")
 
 
-def _patience(config: LightningConfig) -> Callback:
-    return EarlyStopping(
-        _MONITOR, mode="max", patience=config.patience, check_finite=False, check_on_train_epoch_end=True
+def _checkpoint(folder: str, name: str) -> Callback:
+    """Writes the best epoch's weights; its file is for MLflow alone."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=f"{name}-checkpoint",
+        monitor=_MONITOR,
+        mode="max",
+        save_weights_only=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
     )
 
 

@@ -24,9 +24,9 @@ class LinearOdds(NamedTuple):
     intercept: npt.NDArray[np.float32]
 
     @classmethod
-    def flat(cls, n_columns: int) -> LinearOdds:
-        """The same odds for everything: what is learned from nothing."""
-        return cls(np.zeros(n_columns, np.float32), np.zeros(n_columns, np.float32), np.zeros(1, np.float32))
+    def identity(cls) -> LinearOdds:
+        """Of one column that is taken as log odds itself."""
+        return cls(np.ones(1, np.float32), np.zeros(1, np.float32), np.zeros(1, np.float32))
 
     @classmethod
     def fitted(
@@ -54,7 +54,7 @@ class LinearOdds(NamedTuple):
         return cls((found.coef_[0] / scale).astype(np.float32), mean, found.intercept_.astype(np.float32))
 
     def of(self, columns: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """Log odds of columns that broadcast against each other, one after the other: the same for any number of rows."""
+        """Log odds of columns that broadcast against each other, added one by one: the same for any number of rows."""
         odds = np.full(np.broadcast_shapes(*(column.shape for column in columns)), self.intercept[0], np.float32)
         for coefficient, mean, column in zip(self.coefficients, self.mean, columns, strict=True):
             if coefficient:

@@ -12,6 +12,7 @@ from pydantic import Field
 from wrappers.blocks import row_blocks
 from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
 from wrappers.recommender import Arrays
+from wrappers.search_space import Choices, Numbers
 from wrappers.top_k import stored
 
 if TYPE_CHECKING:
@@ -43,14 +44,15 @@ class NCFConfig(LightningConfig):
     """bce: unrated items for each rated one, drawn anew in each epoch."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of a user's numbers that GMF does without, at random, in training."""
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(120, ge=1)
     """Passes over the users at most, of GMF's pretraining and of the whole, each."""
     patience: int = Field(10, ge=1)
     """Epochs without a better validation score after which training ends; the best epoch's weights are kept."""
     batch_size: int = Field(128, ge=1)
     """Users of one step at most; there are at least five steps in an epoch."""
-    learning_rate: float = Field(0.005, gt=0)
-    """Step length of Adam; a quarter of it where NeuMF goes on from GMF."""
+    learning_rate: float = Field(0.01, gt=0)
+    """Step length of Adam in the first epoch, a quarter of it where NeuMF goes on from GMF; it falls to 0 over
+    ``epochs``."""
     reg: float = Field(1.0, ge=0)
     """Weight decay, applied by each step apart from the gradient (Loshchilov & Hutter 2019): more smooths more."""
     validation_share: float = Field(0.05, ge=0, lt=1)
@@ -74,6 +76,12 @@ class NCF(PytorchLightningWrapper):
 
     name = "ncf"
     Config = NCFConfig
+    search_space = {
+        "embedding_size": Choices((32, 64, 128)),
+        "dropout": Numbers(0.2, 0.7),
+        "learning_rate": Numbers(0.002, 0.02, log=True),
+        "reg": Numbers(0.1, 3, log=True),
+    }
 
     #: gmf_user, gmf_item, mlp_user, mlp_item (rows, width; no columns where the variant has no such half), item_bias
     #: (n_items,), and of the layers after the first weight_1 (in, out), bias_1 (out,), ..., output (in,).

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wrappers.blocks import row_blocks
-from wrappers.held_out import hold_out, mean_discount
+from wrappers.held_out import hold_out, mean_ndcg
 from wrappers.lightning_loop import Batch, TrainingTask, train
 from wrappers.negative_sampling import NegativeSampler
 
 if TYPE_CHECKING:
     from wrappers.ncf import NCFConfig
-    from wrappers.pytorch_lightning import LightningConfig
 
 Index = npt.NDArray[np.int64]
 
@@ -152,20 +151,20 @@ class NCFTask(TrainingTask):
         labels[:, 0] = 1
         return functional.binary_cross_entropy_with_logits(scores, labels)
 
-    def optimizer(self, network: nn.Module, config: LightningConfig) -> torch.optim.Optimizer:
-        """Slower where weights are there already."""
-        speed = 1.0 if self._start is None else _SPEED_AFTER_PRETRAINING
-        return super().optimizer(network, config.model_copy(update={"learning_rate": config.learning_rate * speed}))
+    def speed(self, epoch: int) -> float:
+        """Ever slower: at full speed lists change much from epoch to epoch, for no better or worse on the whole."""
+        first = 1.0 if self._start is None else _SPEED_AFTER_PRETRAINING
+        return first * (1 - epoch / self._config.epochs)
 
     def validation_score(self, network: nn.Module) -> float | None:
-        """``mean_discount`` of what is held out."""
+        """``mean_ndcg`` of what is held out."""
         if len(self._held_out.item) == 0:
             return None
         device = network.item_bias.device
         user = network.user_part(torch.from_numpy(self._held_out.users).to(device))
         item = network.item_part(torch.arange(self._learned.shape[1], device=device))
         scores = [network(user[start:stop], item) for start, stop in row_blocks(len(user), item.numel())]
-        return mean_discount(torch.cat(scores).cpu().numpy(), self._held_out)
+        return mean_ndcg(torch.cat(scores).cpu().numpy(), self._held_out)
 
 
 def ncf_task(history: sparse.csr_array[Any, Any], config: NCFConfig, name: str) -> NCFTask:

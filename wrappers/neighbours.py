@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from wrappers.blocks import row_blocks
@@ -44,3 +46,31 @@ def nearest(rows: sparse.csr_array[Any, Any], n_nearest: int, shrinkage: float) 
         strengths.append(strength[row, place])
     where = np.concatenate(targets), np.concatenate(neighbours)
     return sparse.csr_array((np.concatenate(strengths), where), shape=(n, n))
+
+
+def nan_where_empty(product: sparse.csr_array[Any, Any]) -> npt.NDArray[np.float32]:
+    """(n, m) float32 of a sparse (n, m), NaN where nothing is stored: no neighbour has a say there."""
+    scores = np.full(product.shape, np.nan, np.float32)
+    scores[np.repeat(np.arange(product.shape[0]), np.diff(product.indptr)), product.indices] = product.data
+    return scores
+
+
+def csr_parts(matrix: sparse.csr_array[Any, Any]) -> dict[str, npt.NDArray[Any]]:
+    """What a sparse matrix is made of, as an artifact keeps it: ``indptr``, ``indices`` and ``data``."""
+    return {
+        "indptr": matrix.indptr.astype(np.int64),
+        "indices": matrix.indices.astype(np.int32),
+        "data": matrix.data,
+    }
+
+
+def square_of_parts(parts: Mapping[str, npt.NDArray[Any]], n: int) -> sparse.csr_array[Any, Any]:
+    """The (n, n) sparse matrix that :func:`csr_parts` took apart.
+
+    Raises:
+        KeyError: A part is missing.
+        ValueError: They make no such matrix.
+    """
+    matrix = sparse.csr_array((parts["data"], parts["indices"], parts["indptr"]), shape=(n, n))
+    matrix.check_format(full_check=True)
+    return matrix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class HeldOut(NamedTuple):
     """
 
     is_latest: bool = False
-    n_folds: int = 5
+    n_folds: int = 4
     liked_rating: float = 0.0
 
 
@@ -41,6 +41,7 @@ class StackRows(NamedTuple):
     """n lists of c candidates; a user may have one list per fold.
 
     Attributes:
+        user_ids: (n,) external ids.
         standard: (n, c, n_components) float32 standard scores, out of fold.
         context: (n, c, n_context) float32, see ``wrappers.stack_context``.
         positive: (n, c) bool, True where a rating that is high enough was held out.
@@ -48,6 +49,7 @@ class StackRows(NamedTuple):
         padding: (n, c) bool, True where a list is shorter.
     """
 
+    user_ids: npt.NDArray[Any]
     standard: npt.NDArray[np.float32]
     context: npt.NDArray[np.float32]
     positive: npt.NDArray[np.bool_]
@@ -103,7 +105,7 @@ def out_of_fold_rows(
     n_folds = held_out.n_folds
     splits = latest(interactions, n_folds) if held_out.is_latest else folds(interactions, n_folds, seed)
     most_users = max(1, max_rows // (n_candidates * max(len(splits), 1)))
-    parts = []
+    parts: list[StackRows] = []
     for number, split in enumerate(splits, 1):
         if len(split.train) and len(split.test):
             past, tested = without_foreign_tags(interactions.take(split.train)), interactions.take(split.test).ratings
@@ -143,6 +145,7 @@ def _fold_rows(
         padding = candidates == PADDING
         row = np.arange(len(block))[:, np.newaxis]
         yield StackRows(
+            known.users.ids[block],
             standard[:, row, candidates].transpose(1, 2, 0),
             context.columns(block, candidates),
             np.isin(block[:, np.newaxis] * len(known.items) + candidates, truth) & ~padding,
@@ -182,6 +185,7 @@ def _widened(rows: StackRows, width: int) -> StackRows:
         return rows
     flat, deep = ((0, 0), (0, missing)), ((0, 0), (0, missing), (0, 0))
     return StackRows(
+        rows.user_ids,
         np.pad(rows.standard, deep),
         np.pad(rows.context, deep),
         np.pad(rows.positive, flat),
@@ -193,6 +197,7 @@ def _widened(rows: StackRows, width: int) -> StackRows:
 def _no_rows(n_components: int) -> StackRows:
     nothing = np.empty((0, 1), np.bool_)
     return StackRows(
+        np.empty(0, np.int64),
         np.empty((0, 1, n_components), np.float32),
         np.empty((0, 1, len(CONTEXT_COLUMNS)), np.float32),
         nothing,

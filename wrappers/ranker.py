@@ -358,11 +358,7 @@ class RankerWrapper(RecommenderWrapper):
                 "rated what alone, e.g. 'ease'"
             )
         made = found(self.config.retriever_config)
-        if made.config.shapes_lists:
-            qualities = ", ".join(RecommenderConfig.model_fields)
-            raise ConfigError(
-                f"{self.name}: retriever_config must leave out {qualities}; set them on {self.name} itself"
-            )
+        made.config.check_unshaped("retriever_config", self.name)
         return made
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 from scipy.sparse.linalg import aslinearoperator
+from threadpoolctl import threadpool_limits
 
 from core.ids import UNKNOWN
 from core.interactions import Interactions, to_csr
@@ -92,12 +93,15 @@ class RatingPredictor(RecommenderWrapper):
         config, known = self.config, self.known
         ratings = to_csr(interactions.ratings, known.users, known.items, binary=False)
         self._range = np.array([ratings.data.min(), ratings.data.max()], np.float32)
-        together = truncated_svd(aslinearoperator(known.history), config.directions, passes=4, seed=config.seed)
+        # The same directions on every machine: threads of BLAS add up in an order that depends on their number.
+        with threadpool_limits(1, "blas"):
+            together = truncated_svd(aslinearoperator(known.history), config.directions, passes=4, seed=config.seed)
+            traits = self._traits(together)
         shrunk = together.strength / np.sqrt(together.strength**2 + config.reg)
         self._goes_with = (together.right * shrunk).astype(np.float32)
         sampling = Sampling(config.embedding_size, config.epochs, config.burn_in, config.seed, config.threads)
         self._factors = expected_ratings(
-            ratings, self._traits(together), sampling, lambda done, total: report("fit", done, total, self.name)
+            ratings, traits, sampling, lambda done, total: report("fit", done, total, self.name)
         )
 
     def predict_ratings(

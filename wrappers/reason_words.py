@@ -23,7 +23,7 @@ def in_words(cause: Cause, language: str) -> str:
     >>> in_words(Cause("rated", 0.9, titles=("Heat (1995)", "Casino (1995)")), "en")
     'Because you rated Heat (1995) and Casino (1995)'
     >>> in_words(Cause("new", 1.0, n_raters=1), "ko")
-    '새로운 작품입니다. 지금까지 1명이 평가했습니다'
+    '아직 널리 알려지지 않은 작품입니다. 지금까지 1명이 평가했습니다'
     """
     words = _WORDS[language]
     if cause.kind == "features":

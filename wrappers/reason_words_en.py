@@ -19,9 +19,9 @@ SENTENCES = {
     "cold.one": "There is nothing of yours to go by yet; 1 person rated this",
     "cold.many": "There is nothing of yours to go by yet; {count} people rated this",
     "cold.most": "There is nothing of yours to go by yet; {count} people rated this: one of the most popular",
-    "new.none": "New here: nobody has rated it so far",
-    "new.one": "New here: 1 person has rated it so far",
-    "new.many": "New here: {count} people have rated it so far",
+    "new.none": "Not widely known yet: nobody has rated it so far",
+    "new.one": "Not widely known yet: 1 person has rated it so far",
+    "new.many": "Not widely known yet: {count} people have rated it so far",
     # What the item has more of than the others that were considered for the user.
     "features.one": "Among what was considered for you: {first}",
     "features.two": "Among what was considered for you: {first}, {second}",

@@ -87,7 +87,7 @@ def by_popularity(known: TrainingData, item_index: npt.NDArray[np.int64], kind: 
     highest = len(known.items) - max(1, len(known.items) // 10)
     top = counts >= np.partition(known.popularity, highest)[highest]
     return [
-        Cause(kind, 1.0, n_raters=count, is_top=is_top and kind != "new")
+        Cause(kind, 1.0, n_raters=count, is_top=is_top and count > 1 and kind != "new")
         for count, is_top in zip(counts.tolist(), top.tolist(), strict=True)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from core.errors import ConfigError
 from wrappers.base import ModelConfig
 
 
@@ -21,3 +22,17 @@ class RecommenderConfig(ModelConfig):
     def shapes_lists(self) -> bool:
         """Whether lists are anything else than the model's best items in its order."""
         return self.diversity > 0 or self.max_genre_share < 1 or self.explore_slots > 0
+
+    def check_unshaped(self, option: str, of: str) -> None:
+        """Refuse to shape the lists of a model that another one only takes scores from.
+
+        Args:
+            option: Where this configuration stands in the other's, e.g. ``retriever_config``.
+            of: Name of the other.
+
+        Raises:
+            ConfigError: A quality is set.
+        """
+        if self.shapes_lists:
+            qualities = ", ".join(RecommenderConfig.model_fields)
+            raise ConfigError(f"{of}: {option} must leave out {qualities}; set them on {of} itself")

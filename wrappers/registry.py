@@ -26,6 +26,7 @@ MODELS = {
     "langgraph": "wrappers.langgraph_wrapper:LangGraphWrapper",
     "ensemble": "wrappers.ensemble:Ensemble",
     "hybrid": "wrappers.hybrid:Hybrid",
+    "attention_hybrid": "wrappers.attention_hybrid:AttentionHybrid",
     "shuffled": "wrappers.shuffled:Shuffled",
 }
 

@@ -98,7 +98,8 @@ class Router:
         for arm, policy in self.policies.items():
             places = np.flatnonzero(arms == arm).tolist()
             found = policy.predict([rows[place] for place in places])
-            answers.update((place, _flat(arm, answer)) for place, answer in zip(places, found, strict=True))
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = _flat(arm, answer, explained=asked.languages[place] is not None)
         return [answers[place] for place in range(len(rows))]
 
     @classmethod
@@ -129,7 +130,7 @@ def router_artifact(config: RouterConfig, policies: Mapping[str, Artifact]) -> A
     return Artifact({"model": ROUTER, "config": config.model_dump(mode="json")}, {}, {}, parts=dict(policies))
 
 
-def _flat(arm: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(arm: str, answer: Mapping[str, Any], *, explained: bool) -> dict[str, Any]:
     items = answer["items"]
     flat = {
         "user_id": answer["user_id"],
@@ -139,4 +140,4 @@ def _flat(arm: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         "scores": [item["score"] for item in items],
         "cold": answer["cold"],
     }
-    return {**flat, "reasons": [item["reason"] for item in items]} if items and "reason" in items[0] else flat
+    return {**flat, "reasons": [item["reason"] for item in items]} if explained else flat

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from core.interactions import Interactions, to_csr
 from evaluation.ranks import rank_within
+from wrappers.neighbours import csr_parts, nan_where_empty, square_of_parts
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.search_space import Numbers
@@ -100,10 +101,7 @@ class SequenceKNN(RecommenderWrapper):
 
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, n_items) float32 sums of similarities. See :meth:`RecommenderWrapper.score`."""
-        product = self._weighted[user_index] @ self._similarity
-        scores = np.full(product.shape, np.nan, np.float32)
-        scores[np.repeat(np.arange(len(user_index)), np.diff(product.indptr)), product.indices] = product.data
-        return scores
+        return nan_where_empty(self._weighted[user_index] @ self._similarity)
 
     def contributions(
         self, user_index: int, item_index: npt.NDArray[np.int64]
@@ -116,18 +114,11 @@ class SequenceKNN(RecommenderWrapper):
 
     def state(self) -> Arrays:
         """The similarity matrix in CSR parts, and the weight of each rating in ``history``'s order."""
-        return {
-            "indptr": self._similarity.indptr.astype(np.int64),
-            "indices": self._similarity.indices.astype(np.int32),
-            "data": self._similarity.data,
-            "weights": self._weighted.data,
-        }
+        return {**csr_parts(self._similarity), "weights": self._weighted.data}
 
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take back similarities and weights."""
-        n_items, history = len(self.known.items), self.known.history
-        parts = (state["data"], state["indices"], state["indptr"])
-        self._similarity = sparse.csr_array(parts, shape=(n_items, n_items))
-        self._similarity.check_format(full_check=True)
+        history = self.known.history
+        self._similarity = square_of_parts(state, len(self.known.items))
         self._weighted = sparse.csr_array((state["weights"], history.indices, history.indptr), shape=history.shape)
         self._weighted.check_format(full_check=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from core.progress import report
 from wrappers.contestants import as_recommender
 from wrappers.recommender import RecommenderWrapper
@@ -36,7 +36,7 @@ class TrialRecord:
         value: Mean figure over the validation splits it was judged on; None where it failed.
         seconds: How long it took.
         status: ``complete``, ``pruned`` (given up after the first splits) or ``refused`` (the model or its data do not
-            allow these hyperparameters).
+            allow these hyperparameters, or what came of them is no number).
         reason: Why it was refused; else empty.
     """
 
@@ -75,12 +75,13 @@ class Search:
     Attributes:
         trials: How many to have in all, those of an earlier search in the same storage included; at least 1. One
             model without anything to search for is tried once.
-        seed: The same seed, data and number of trials give the same result, where no time runs out.
+        seed: The same seed, data and number of trials give the same result, where it is not interrupted.
         budget_s: Seconds after which no trial is begun but the first: what is found then depends on the machine.
         storage: SQLite file that keeps the trials, so that a search that was killed goes on; None: memory.
         study: Name of the search in the storage; another one for other data.
         worker: This process' number where several search in one storage, from 0 …
         workers: … to this, less one. Several find what depends on who is first.
+        begun: Trials that had ended before the first of several processes began; None: those there are now.
     """
 
     trials: int = 20
@@ -90,6 +91,7 @@ class Search:
     study: str = "search"
     worker: int = 0
     workers: int = 1
+    begun: int | None = None
 
     def __post_init__(self) -> None:
         if self.trials < 1:
@@ -116,22 +118,25 @@ def tune(
         search: How to go about it.
         fixed: Model to hyperparameters that are not searched for.
         first: Hyperparameters to try right after the defaults, e.g. a published recipe; where one model is named.
+            Those that are not searched for hold in that trial alone; those that are fixed stay as they are.
 
     Raises:
-        ConfigError: Every trial was refused, or a hyperparameter that is fixed is not allowed.
+        ConfigError: No model is named, every trial was refused, or a hyperparameter that is fixed is not allowed.
         UnknownName: Nobody registered a name.
     """
+    if not names:
+        raise ConfigError("no model is named; name one, several by commas, or auto")
     contestants = {name: dict((fixed or {}).get(name, {})) for name in names}
     for name, given in contestants.items():
         as_recommender(model(name)(given))
-    study = _study(search)
+    study = study_of(search)
     if first and not study.trials:
         (name,) = names
         # Trials are taken in the order in which they are asked for: the first is the defaults'.
         for one in ({}, *first):
-            study.enqueue_trial({option: one[option] for option in _space(name, contestants[name]) if option in one})
+            _enqueue(study, one, _space(name, contestants[name]), contestants[name])
     total = search.trials if any(_space(*one) for one in contestants.items()) else len(names)
-    done = sum(one.state.is_finished() for one in study.trials)
+    done = finished(study) if search.begun is None else search.begun
     began = time.perf_counter()
     for number in range(done + search.worker, total, search.workers):
         if number > 0 and time.perf_counter() - began > search.budget_s:
@@ -149,20 +154,37 @@ def _space(name: str, fixed: Mapping[str, Any]) -> SearchSpace:
     }
 
 
-def _study(search: Search) -> Study:
+def _enqueue(study: Study, config: Mapping[str, Any], space: SearchSpace, fixed: Mapping[str, Any]) -> None:
+    """Have hyperparameters tried next: the sampler's, and beside them others that it knows nothing of."""
+    searched = {option: value for option, value in config.items() if option in space}
+    free = {option: value for option, value in config.items() if option.partition(".")[0] not in fixed}
+    beside = {option: value for option, value in free.items() if option not in space}
+    study.enqueue_trial(searched, user_attrs={"beside": json.dumps(beside)})
+
+
+def finished(study: Study) -> int:
+    """How many trials came to an end."""
+    return sum(one.state.is_finished() for one in study.trials)
+
+
+def study_of(search: Search) -> Study:
+    """The trials there are, none of a new search."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if search.storage is not None:
         search.storage.parent.mkdir(parents=True, exist_ok=True)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=None if search.storage is None else f"sqlite:///{search.storage}",
         study_name=search.study,
         load_if_exists=True,
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=search.seed + search.worker, n_startup_trials=8),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
     )
+    # A search that goes on must not draw the first trials' hyperparameters again.
+    drawn = 1000 * search.worker + (len(study.trials) if search.begun is None else search.begun)
+    study.sampler = optuna.samplers.TPESampler(seed=search.seed + drawn, n_startup_trials=8)
+    return study
 
 
 def _try(study: Study, contestants: Mapping[str, Mapping[str, Any]], judge: Judge, *, default_of: str | None) -> None:
@@ -171,7 +193,8 @@ def _try(study: Study, contestants: Mapping[str, Mapping[str, Any]], judge: Judg
 
     trial = study.ask()
     name = default_of or _suggest_model(trial, list(contestants))
-    chosen = {} if default_of else _suggest_config(trial, name, contestants)
+    beside = json.loads(trial.user_attrs.get("beside", "{}"))
+    chosen = {} if default_of else {**beside, **_suggest_config(trial, name, contestants)}
     began = time.perf_counter()
     trial.set_user_attr("model", name)
     trial.set_user_attr("config", json.dumps(nested(chosen)))
@@ -180,12 +203,16 @@ def _try(study: Study, contestants: Mapping[str, Mapping[str, Any]], judge: Judg
     try:
         recommender = as_recommender(model(name)({**contestants[name], **nested(chosen)}))
         for figure in judge(recommender):
+            if not math.isfinite(figure):
+                trial.set_user_attr("reason", f"its figure on validation split {len(figures)} is {figure}")
+                state = TrialState.FAIL
+                break
             figures.append(figure)
             trial.report(math.fsum(figures) / len(figures), len(figures))
             if trial.should_prune():
                 state = TrialState.PRUNED
                 break
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         trial.set_user_attr("reason", str(error))
         state = TrialState.FAIL
     trial.set_user_attr("seconds", round(time.perf_counter() - began, 3))

@@ -20,7 +20,7 @@ from wrappers.inner_validation import inner_judge
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import model, model_names
 from wrappers.tables import as_csv, as_json
-from wrappers.tuning import Search, Tuned, tune
+from wrappers.tuning import Search, Tuned, finished, study_of, tune
 
 #: In place of a model's name: search across all that can be tuned.
 AUTO = "auto"
@@ -58,10 +58,14 @@ class TuningJob:
         """Search until there are as many trials as wanted; see :func:`wrappers.tuning.tune`."""
         if self.parallel == 1:
             return self._part()
+        # Counted once, so that the processes share the trials out alike whoever starts first.
+        begun = finished(study_of(self.search))
         # Spawned, not forked: a child of a process with threads of BLAS or PyTorch can hang.
         with ProcessPoolExecutor(self.parallel, multiprocessing.get_context("spawn")) as pool:
             workers = [
-                replace(self, parallel=1, search=replace(self.search, worker=number, workers=self.parallel))
+                replace(
+                    self, parallel=1, search=replace(self.search, worker=number, workers=self.parallel, begun=begun)
+                )
                 for number in range(self.parallel)
             ]
             for done in [pool.submit(worker._part) for worker in workers]:
@@ -109,8 +113,9 @@ def tune_and_log(
     tracker = connect(tracking_uri, experiment=experiment, artifact_root=artifact_root)
     searched = {"tuning.models": ",".join(job.models), "tuning.trials": job.search.trials, "tuning.metric": job.metric}
     params = {**searched, **run_params(job.loader.provenance(), seed=job.search.seed)}
+    # Before the run is opened: models that log their own training would log every trial's into it.
+    tuned = job.run()
     with new_run(tracker, "tuning", params=params) as run_id:
-        tuned = job.run()
         html = report_of(tuned, job)
         figures = {"tuning.best": tuned.value, "tuning.default": tuned.default_value}
         log_metrics(tracker, run_id, {name: value for name, value in figures.items() if value is not None})

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from wrappers.factors import FactorRecommender
 from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
+from wrappers.search_space import Choices, Numbers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,15 +31,15 @@ class TwoTowerConfig(LightningConfig):
     """Share of a user's ratings that each step foretells from the rest."""
     negatives: int = Field(4096, ge=1)
     """Items drawn for each step, whoever rated them, beside those that its users rated."""
-    epochs: int = Field(100, ge=1)
+    epochs: int = Field(40, ge=1)
     """Passes over the users at most."""
-    patience: int = Field(10, ge=1)
+    patience: int = Field(20, ge=1)
     """Epochs without a better validation score after which training ends; the best epoch's weights are kept."""
     batch_size: int = Field(128, ge=1)
     """Users of one step at most; there are at least five steps in an epoch."""
-    learning_rate: float = Field(0.01, gt=0)
-    """Step length of Adam."""
-    reg: float = Field(0.3, ge=0)
+    learning_rate: float = Field(0.02, gt=0)
+    """Step length of Adam in the first epoch; it falls to 0 over ``epochs``."""
+    reg: float = Field(1.0, ge=0)
     """Weight decay, applied by each step apart from the gradient (Loshchilov & Hutter 2019): more smooths more."""
     validation_share: float = Field(0.05, ge=0, lt=1)
     """Share of a user's training ratings, rounded up, that is held out to choose the epoch; 0 runs all epochs."""
@@ -61,6 +62,13 @@ class TwoTower(PytorchLightningWrapper, FactorRecommender):
 
     name = "two_tower"
     Config = TwoTowerConfig
+    search_space = {
+        "embedding_size": Choices((32, 64, 128)),
+        "dropout": Numbers(0.2, 0.7),
+        "target_share": Numbers(0.1, 0.5),
+        "learning_rate": Numbers(0.002, 0.02, log=True),
+        "reg": Numbers(0.05, 3, log=True),
+    }
 
     def _task(self, data: sparse.csr_array[Any, Any]) -> TrainingTask:
         from wrappers.item_features import year_shares

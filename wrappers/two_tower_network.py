@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wrappers.blocks import row_blocks
-from wrappers.held_out import hold_out, mean_discount
+from wrappers.held_out import hold_out, mean_ndcg
 from wrappers.lightning_loop import Batch, TrainingTask
 
 if TYPE_CHECKING:
@@ -130,13 +130,17 @@ class TwoTowerTask(TrainingTask):
         n_wanted = torch.bincount(row, minlength=len(user))
         return ((torch.logsumexp(scores, dim=1) * n_wanted).sum() - wanted) / len(row)
 
+    def speed(self, epoch: int) -> float:
+        """Ever slower: at full speed lists change much from epoch to epoch, for no better or worse on the whole."""
+        return 1 - epoch / self._config.epochs
+
     def validation_score(self, network: nn.Module) -> float | None:
-        """``mean_discount`` of what is held out."""
+        """``mean_ndcg`` of what is held out."""
         if len(self._held_out.item) == 0:
             return None
         users, items = vectors(network, self._learned, self._held_out.users)
         scores = [users[start:stop] @ items.T for start, stop in row_blocks(len(users), len(items))]
-        return mean_discount(torch.cat(scores).cpu().numpy(), self._held_out)
+        return mean_ndcg(torch.cat(scores).cpu().numpy(), self._held_out)
 
 
 def vectors(

@@ -13,6 +13,7 @@ from wrappers.artifact import Artifact
 from wrappers.onnx_scoring import OnnxNetwork, exported
 from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
 from wrappers.ranker import RankerConfig, RankerWrapper
+from wrappers.search_space import Choices, Numbers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,19 +25,21 @@ if TYPE_CHECKING:
 class WideDeepConfig(LightningConfig, RankerConfig):
     """Hyperparameters of Wide & Deep, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
-    embedding_size: int = Field(32, ge=1)
+    embedding_size: int = Field(8, ge=1)
     """Width of the deep part's first layer; each further has half."""
-    layers: int = Field(2, ge=1, le=8)
+    layers: int = Field(1, ge=1, le=8)
     """Hidden layers."""
-    dropout: float = Field(0.3, ge=0, lt=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
     """Share of a hidden layer's numbers that are left out at random in training."""
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(40, ge=1)
     """Passes over the candidates at most."""
+    patience: int = Field(5, ge=1)
+    """Epochs without a better validation score after which training ends; the best epoch's weights are kept."""
     batch_size: int = Field(1024, ge=1)
     """Candidates of one step at most; there are at least five steps in an epoch."""
     learning_rate: float = Field(0.003, gt=0)
     """Step length of Adam."""
-    reg: float = Field(0.1, ge=0)
+    reg: float = Field(0.01, ge=0)
     """Weight decay, applied by each step apart from the gradient (Loshchilov & Hutter 2019): more smooths more."""
     validation_share: float = Field(0.1, ge=0, lt=1)
     """Share of the users whose candidates are held out to choose the epoch; 0 runs all epochs."""
@@ -45,18 +48,27 @@ class WideDeepConfig(LightningConfig, RankerConfig):
 class WideDeep(PytorchLightningWrapper, RankerWrapper):
     """Ranks candidates by the probability that the user likes them: what is memorised and what generalises, added up.
 
-    With z the columns standardised by their mean and standard deviation among the training rows (eq. 3 of the paper):
+    With x the columns and z the same standardised by their mean and standard deviation among the training rows (eq. 3
+    of the paper):
 
-        P(liked) = 1 / (1 + exp(-(w' z + sum over g, h of c_gh z_g z_h + deep(z) + intercept)))
+        P(liked) = 1 / (1 + exp(-(w' z + sum over g, h of c_gh x_g x_h + deep(z) + intercept)))
 
     where g runs over the user's genre columns and h over the item's: the crossed columns. Answers come from ONNX
-    Runtime, which is faster here than torch (benchmarks/deep_serving.py).
+    Runtime, faster than torch and as fast as numpy (benchmarks/deep_serving.py).
     """
 
     name = "wide_deep"
     gives_probabilities = True
     Config = WideDeepConfig
     packages = ("onnxruntime",)
+    search_space = {
+        "embedding_size": Choices((4, 8, 16, 32)),
+        "learning_rate": Numbers(0.001, 0.02, log=True),
+        "reg": Numbers(0.001, 0.3, log=True),
+        "n_candidates": Numbers(50, 500, log=True, whole=True),
+        "liked_rating": Choices((0.5, 4.0)),
+        "retriever_config.reg": Numbers(30, 1000, log=True),
+    }
 
     #: None where there was nothing to learn.
     _graph: bytes | None

@@ -52,6 +52,8 @@ class WideDeep(nn.Module):
         widths = [len(mean), *(max(1, config.embedding_size // 2**depth) for depth in range(config.layers))]
         hidden = [(nn.Linear(a, b), nn.ReLU(), nn.Dropout(config.dropout)) for a, b in pairwise(widths)]
         self.deep = nn.Sequential(*chain.from_iterable(hidden), nn.Linear(widths[-1], 1, bias=False))
+        # The linear model is found first, and the deep part only adds what that leaves open.
+        nn.init.zeros_(self.deep[-1].weight)
 
     def forward(self, columns: Tensor) -> Tensor:
         """(n,) probabilities of (n, n_columns)."""
@@ -61,8 +63,9 @@ class WideDeep(nn.Module):
         """(n,) log odds of (n, n_columns)."""
         # Bounded: a request may bring features that no training row came near.
         z = ((columns - self.mean) / self.scale).clamp(-8, 8)
-        wide = self.wide(z)[:, 0] + (z[:, self.of_user] @ self.cross * z[:, self.of_item]).sum(dim=1)
-        return wide + self.deep(z)[:, 0]
+        # Crossed as they are, shares and flags: standardised, a rare genre would be a large number times another.
+        crossed = (columns[:, self.of_user] @ self.cross * columns[:, self.of_item]).sum(dim=1)
+        return self.wide(z)[:, 0] + crossed + self.deep(z)[:, 0]
 
 
 class WideDeepTask(TrainingTask):
@@ -88,7 +91,7 @@ class WideDeepTask(TrainingTask):
         self._mean, self._scale = mean.astype(np.float32), np.where(varies, deviation, 1).astype(np.float32)
 
     def network(self) -> nn.Module:
-        """Wide part from 0, so that it begins as the deep one alone."""
+        """Every candidate is as likely as any other to begin with."""
         return WideDeep(self._mean, self._scale, self._crossed, self._config)
 
     def batches(self, epoch: int) -> Iterator[Batch]:

@@ -75,6 +75,19 @@ def test_the_other_protocols_run_on_a_release(protocol: str, release: Path, tmp_
     assert 0 < row["metrics"]["ndcg@10"] < 1
 
 
+def test_temporal_shows_what_there_is_and_compares_it(release: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    output = run(
+        "temporal", "--data", str(release), "--models", "popularity,ease", "--trials", "0", "--json", str(file)
+    )
+    assert "ndcg@10 paired by user" in output
+    assert "auc paired by user" in output
+    assert "nan" not in output
+    for row in json.loads(file.read_text()):
+        assert {"ndcg@10", "auc", "ece", "brier"} <= set(row["metrics"])
+        assert row["metrics"]["brier"] is None
+
+
 def test_rating5_predicts_ratings(release: Path, tmp_path: Path) -> None:
     (row,) = results("rating5", "--data", str(release), "--models", "svd", "--trials", "0", file=tmp_path / "out.json")
     assert set(row["metrics"]) == {"rmse", "mae"}

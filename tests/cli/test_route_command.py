@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.errors import ConfigError
+from core.errors import BadInput, ConfigError
 from experiments.assignment import bucket
 from tests.small_registry import SmallLoader
 from tracking.client import Tracker
@@ -54,6 +54,7 @@ def test_assignment_and_scores_for_people_and_scripts(run: Run) -> None:
     first = rows[0]
     assert f"user 100: {first['arm']} ({first['policy']}), bucket {first['bucket']:.4f}" in shown
     assert "a user it does not know: popularity order" in shown
+    assert f"user [/b]: {run('[/b]', '--k', '1').stdout.split()[2]}" in run("[/b]", "--k", "1").stdout
     line = next(line for line in shown.splitlines() if line.split()[:1] == ["1"])
     assert line.split() == ["1", str(first["items"][0]), *first["titles"][0].split(), f"{first['scores'][0]:.4f}"]
 
@@ -75,3 +76,7 @@ def test_no_mlflow_yet_says_so(run: Run) -> None:
 def test_bad_options_exit_with_2(run: Run) -> None:
     assert run().exit_code == 2
     assert run("17", "--k", "0").exit_code == 2
+    for user in ("\udcff", "a\nb"):
+        refused = run(user)
+        assert isinstance(refused.exception, BadInput)
+        assert str(refused.exception) == f"USER == {user!r}, must be text without control characters"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,9 @@ def test_where_they_are_missing_it_says_where_to_get_them(tmp_path: Path) -> Non
 
 def test_items_are_numbered_as_ratings_name_them_first(release: Path) -> None:
     table = ratings()
-    numbers = item_numbers(read_ratings(write_rebuilt(release)) or pytest.fail("not read"))
+    read = read_ratings(write_rebuilt(release))
+    assert read is not None
+    numbers = item_numbers(read.interactions)
     assert numbers[:3].tolist() == list(dict.fromkeys(table["item_id"]))[:3]
 
 
@@ -59,8 +62,40 @@ def write_rebuilt(release: Path) -> Path:
 def test_ratings_without_times_are_read_with_times_of_zero(release: Path) -> None:
     read = read_ratings(write_rebuilt(release))
     assert read is not None
-    assert len(read) == len(ratings())
-    assert set(read.ratings["timestamp"]) == {0}
+    assert not read.by_number
+    assert len(read.interactions) == len(ratings())
+    assert set(read.interactions.ratings["timestamp"]) == {0}
+
+
+def rebuilt_in(shape: str, release: Path, folder: Path) -> Path:
+    """The ratings without times and without movies, where the reader of the benchmark may have them."""
+    made = copy_of(release, folder / "ml-1m")
+    bare = ratings()[["user_id", "item_id", "rating"]]
+    for name in ("ratings.dat", "movies.dat", "users.dat", "ml-1m.train.rating"):
+        (made / name).unlink()
+    if "csv" in shape:
+        bare.to_csv(made / "ratings.csv", index=False)
+        return made / "ratings.csv" if "alone" in shape else made
+    (made / "ratings.dat").write_text("\n".join("::".join(map(str, row)) for row in bare.itertuples(index=False)))
+    if "zip" not in shape:
+        return made / "ratings.dat" if "alone" in shape else made
+    with zipfile.ZipFile(folder / "ml-1m.zip", "w") as packed:
+        for path in made.iterdir():
+            if "beside" in shape and path.name != "ratings.dat":
+                path.rename(folder / path.name)
+            else:
+                packed.write(path, f"ml-1m/{path.name}")
+    return folder / "ml-1m.zip"
+
+
+@pytest.mark.parametrize("shape", ["dat", "dat alone", "csv", "csv alone", "zip", "zip, pairs beside"])
+def test_rebuilt_ratings_are_read_in_whatever_shape(shape: str, release: Path, tmp_path: Path) -> None:
+    data = rebuilt_in(shape, release, tmp_path)
+    read = read_ratings(data)
+    assert read is not None
+    assert item_numbers(read.interactions).tolist() == list(dict.fromkeys(ratings()["item_id"]))
+    assert read.interactions.ratings["user_id"].tolist() == ratings()["user_id"].tolist()
+    assert len(read_published_test(find_ncf_files(data)).user) == N_USERS
 
 
 def test_a_whole_release_is_left_to_its_loader(release: Path) -> None:
@@ -73,8 +108,9 @@ def test_the_papers_own_ratings_stand_in(release: Path, tmp_path: Path) -> None:
         (folder / name).unlink()
     read = read_ratings(folder)
     assert read is not None
-    assert len(read) == len(ratings())
-    assert read.ratings["user_id"].min() == 0
+    assert read.by_number
+    assert len(read.interactions) == len(ratings())
+    assert read.interactions.ratings["user_id"].min() == 0
 
 
 def test_a_folder_without_any_ratings_is_left_to_its_loader(tmp_path: Path) -> None:
@@ -86,6 +122,7 @@ def test_a_folder_without_any_ratings_is_left_to_its_loader(tmp_path: Path) -> N
     [
         (TEST, "1\t2\tx\t4\n", "must hold user, item, rating and time, whole numbers separated by tabs"),
         (TEST, "1\t2\t3\t4\n1\t3\t3\t4\n", "names a user twice"),
+        (NEGATIVES, "", "must hold a pair and its items in every line"),
         (NEGATIVES, "(0,1)\t5\t6\n", "does not name the pairs of ml-1m.test.rating, line by line"),
     ],
 )

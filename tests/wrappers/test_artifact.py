@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from core.errors import BadInput, ConfigError, DataError, UnknownName
 from tests.small_interactions import random_interactions
 from wrappers import artifact
-from wrappers.artifact import FORMAT, Artifact, load_wrapper, read_artifact, write_artifact
+from wrappers.artifact import FORMAT, Artifact, load_wrapper, read_artifact, wrapper_of, write_artifact
 from wrappers.ease import Ease, EaseConfig
 
 
@@ -141,3 +142,66 @@ def test_an_unknown_model_is_answered_with_the_known_ones(saved: Path) -> None:
     change_header(saved, model="als2")
     with pytest.raises(UnknownName, match=r"known: als, .*ease, .*wrappers/registry\.py"):
         load_wrapper(saved)
+
+
+@pytest.fixture
+def with_part(tmp_path: Path) -> Path:
+    """An artifact with a part that has a part itself, and with a graph."""
+    ease = Ease().fit(random_interactions())._artifact()
+    inner = Artifact({"model": "ease", "config": {}}, {}, {}, graphs={"network": b"\x08\x07"}, parts={"deep": ease})
+    write_artifact(tmp_path / "made", Artifact({"model": "ease", "config": {}}, {}, {}, parts={"first": inner}))
+    return tmp_path / "made"
+
+
+def test_parts_and_graphs_come_back_as_they_were(with_part: Path, tmp_path: Path) -> None:
+    found = read_artifact(with_part)
+    assert list(found.parts) == ["first"]
+    assert found.parts["first"].graphs == {"network": b"\x08\x07"}
+    deep = wrapper_of(found.parts["first"].parts["deep"])
+    assert isinstance(deep, Ease)
+    users = deep.known.users.ids
+    for here, there in zip(deep.recommend(users), Ease().fit(random_interactions()).recommend(users), strict=True):
+        np.testing.assert_array_equal(here, there)
+    write_artifact(tmp_path / "again", found)
+    files = sorted(path.relative_to(with_part) for path in with_part.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path / "again") for path in (tmp_path / "again").rglob("*.*"))
+    for path in files:
+        assert (tmp_path / "again" / path).read_bytes() == (with_part / path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["first/model.json", "first/network.onnx", "first/deep/model.json", "first/deep/state.npz"]
+)
+def test_damage_in_a_part_is_named(with_part: Path, name: str) -> None:
+    data = (with_part / name).read_bytes()
+    (with_part / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(DataError, match=rf"{name}: is damaged"):
+        read_artifact(with_part)
+
+
+def test_a_part_that_is_gone_is_named(with_part: Path) -> None:
+    shutil.rmtree(with_part / "first/deep")
+    with pytest.raises(DataError, match=r"first: lacks 'deep/model\.json'"):
+        read_artifact(with_part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../made/first/model.json",
+        "first/../first/model.json",
+        "first/deep/model.json",
+        "/etc/model.json",
+        "./model.json",
+        "first/state.npz",
+        "..",
+        "first",
+    ],
+)
+def test_a_header_cannot_reach_outside_its_folder_and_its_parts(with_part: Path, name: str) -> None:
+    hashes = json.loads((with_part / "model.json").read_text())["sha256"]
+    path = with_part / name
+    digest = artifact._sha256(path) if path.is_file() else "0"
+    change_header(with_part, sha256={**hashes, name: digest})
+    with pytest.raises(DataError, match="lacks"):
+        read_artifact(with_part)

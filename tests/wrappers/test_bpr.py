@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from tests.small_interactions import grouped_loader, interactions_of, random_interactions
+from wrappers import pairwise_sgd
 from wrappers.bpr import BPR
 from wrappers.pairwise_sgd import PairwiseSGD, Steps
 from wrappers.popularity import Popularity
@@ -123,3 +124,14 @@ def test_contributions_are_cosines_without_the_bias() -> None:
     np.testing.assert_array_equal(rated, np.flatnonzero(model.known.history.toarray()[2]))
     unit = factors / np.linalg.norm(factors, axis=1, keepdims=True)
     np.testing.assert_allclose(cosine, unit[[5, 0]] @ unit[rated].T, atol=1e-5)
+
+
+def test_candidates_are_the_same_however_they_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = np.random.default_rng(0).random((20, 30)) < 0.3
+    user = np.arange(20)
+    found = []
+    for speedup in (0, 1000):
+        monkeypatch.setattr(pairwise_sgd, "_PRODUCT_SPEEDUP", speedup)
+        found.append(sgd(history, STEPS._replace(candidates=4))[0]._unrated(user))
+    np.testing.assert_array_equal(*found)
+    assert not history[user, found[0]].any()

@@ -104,7 +104,10 @@ def test_an_attempt_that_hangs_is_given_up_for_another(server: ChatServer) -> No
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [("garbage", "bad_answer"), ("no_choices", "bad_answer"), ("refuse", "refused"), ("redirect", "refused")],
+    [
+        *(("garbage", "bad_answer"), ("nested", "bad_answer"), ("no_choices", "bad_answer")),
+        *(("refuse", "refused"), ("redirect", "refused")),
+    ],
 )
 def test_what_another_attempt_would_meet_again_is_not_tried(server: ChatServer, trouble: str, reason: str) -> None:
     server.always = trouble
@@ -157,6 +160,7 @@ def test_the_endpoint_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -
     [
         ("OPENAI_BASE_URL", "ftp://there/v1", r"OPENAI_BASE_URL names 'ftp://there/v1', must be http"),
         ("OPENAI_BASE_URL", "https://me:hush@there/v1", r"OPENAI_BASE_URL names 'there/v1', must be http"),
+        ("OPENAI_BASE_URL", "https://there/v1?key=hush", r"OPENAI_BASE_URL names 'https://there/v1', must be http"),
         ("OPENAI_API_KEY", "hush hush", "OPENAI_API_KEY holds a space"),
         ("OPENAI_API_KEY", "hush\n", "OPENAI_API_KEY holds a space, a line break"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from tests.small_interactions import random_interactions
-from wrappers.held_out import HeldOut, hold_out, mean_discount
+from wrappers.held_out import HeldOut, hold_out, mean_ndcg
 from wrappers.training_data import TrainingData
 
 
@@ -37,10 +37,12 @@ def test_nothing_may_be_held_out() -> None:
     assert found.learned.nnz == history.nnz
 
 
-def test_the_discount_is_that_of_the_rank_among_what_was_not_learned() -> None:
-    learned = sparse.csr_array(np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], np.float32))
-    # User 1: item 0 was learned, item 2 is second behind 4; item 3 is last, its equal 1 ahead of it.
-    scores = np.array([[0, 0, 0, 0, 0], [9, 1, 2, 1, 3]], np.float32)
-    held_out = HeldOut(learned, np.array([1]), np.array([0, 0]), np.array([2, 3]))
-    expected = (1 / np.log2(3) + 1 / np.log2(5)) / 2
-    assert np.isclose(mean_discount(scores[1:], held_out), expected)
+def test_ndcg_is_that_among_what_was_not_learned() -> None:
+    learned = sparse.csr_array(np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32))
+    # The first: item 0 was learned, item 2 is second behind 4; item 3 is last, its equal 1 ahead of it.
+    scores = np.array([[9, 1, 2, 1, 3], [0, 0, 0, 0, 1]], np.float32)
+    held_out = HeldOut(learned, np.array([1, 2]), np.array([0, 0, 1]), np.array([2, 3, 4]))
+    first, second, fourth = 1.0, 1 / np.log2(3), 1 / np.log2(5)
+    assert np.isclose(mean_ndcg(scores.copy(), held_out), ((second + fourth) / (first + second) + 1) / 2)
+    assert np.isclose(mean_ndcg(scores.copy(), held_out, k=2), (second / (first + second) + 1) / 2)
+    assert np.isclose(mean_ndcg(scores.copy(), held_out, k=1), (0 + 1) / 2)

@@ -20,7 +20,7 @@ from tests.small_interactions import MemoryLoader, grouped_loader
 from tracking.client import Tracker
 from tracking.prompts import register_prompt, set_prompt_alias
 from tracking.registry import version_for
-from tracking.runs import read_run, read_text
+from tracking.runs import new_run, read_run, read_text
 from wrappers import graph_code
 from wrappers.artifact import load_wrapper
 from wrappers.base import ModelWrapper
@@ -31,6 +31,8 @@ from wrappers.graph_code import ALLOWED, hash_of, shipped_graph
 from wrappers.judges import JUDGES, Judge, judge
 from wrappers.langgraph_wrapper import LangGraphWrapper
 from wrappers.lifecycle import evaluate_and_log, register_candidates, train_and_log
+from wrappers.popularity import Popularity
+from wrappers.registry import MODELS
 
 USER = {"user_id": 3, "k": 4}
 #: No test waits for it, and a machine under load does not miss it.
@@ -173,9 +175,10 @@ def test_explanations_stand_beside_their_items(loader: MemoryLoader, server: Cha
         f"You may like {item['title']}" for item in answer["items"]
     ]
     assert ids(answer) == ids(Ease().train(loader).predict([USER])[0])
-    server.script.append("invented")
-    [answer] = made.predict([USER])
-    assert (answer["llm"]["reason"], "explanation" in answer["items"][0]) == ("bad_answer", False)
+    for trouble in ("invented", "half_emoji"):
+        server.script.append(trouble)
+        [answer] = made.predict([USER])
+        assert (answer["llm"]["reason"], "explanation" in answer["items"][0]) == ("bad_answer", False), trouble
 
 
 def test_reasons_are_the_base_s(loader: MemoryLoader, server: ChatServer) -> None:
@@ -192,18 +195,48 @@ def test_shaped_lists_keep_their_items(loader: MemoryLoader, server: ChatServer,
     assert ids(made.predict([{**USER, "k": 6}])[0]) == [*expected[3::-1], *expected[4:]]
 
 
-def test_a_base_that_ranks_on_features_is_a_base(loader: MemoryLoader, server: ChatServer) -> None:
-    made = reranker(loader, base="logreg", base_config={"n_candidates": 12})
-    [answer] = made.predict([{**USER, "explain": "en"}])
-    assert answer["llm"]["outcome"] == "reranked"
-    assert len(answer["items"]) == 4
-    assert all(item["reason"] for item in answer["items"])
+def test_an_exploration_slot_is_told(loader: MemoryLoader, server: ChatServer) -> None:
+    made = reranker(loader, explore_slots=1)
+    *others, last = made.predict([{**USER, "explain": "en"}])[0]["items"]
+    assert last["reason"].startswith("Not widely known yet")
+    assert all(item["reason"].startswith("Because you rated") for item in others)
 
 
-@pytest.mark.parametrize("base", ["langgraph", "no_such_model"])
-def test_a_base_that_cannot_be_one_is_refused(base: str) -> None:
-    with pytest.raises((ConfigError, UnknownName)):
-        LangGraphWrapper({"base": base})
+class OwnTies(Popularity):
+    """Lists equal scores, of which it has many, the other way round, as rankers do in their retriever's order."""
+
+    name = "own_ties"
+
+    def best_and_scores(self, asked: Any) -> Any:
+        found, scores = super().best_and_scores(asked._replace(k=len(self.known.items)))
+        order = np.lexsort((-found.item_index, -found.scores), axis=1)[:, : asked.k]
+        item, best = (np.take_along_axis(of_all, order, axis=1) for of_all in found[:2])
+        return found._replace(item_index=item, scores=best), scores
+
+
+def test_the_fallback_is_the_base_s_own_list(loader: MemoryLoader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS, "own_ties", f"{__name__}:OwnTies")
+    asked = [{"user_id": user, "k": 6} for user in range(10)]
+    own, plain = (ids_of_all(kind().train(loader), asked) for kind in (OwnTies, Popularity))
+    assert own != plain
+    assert ids_of_all(reranker(loader, base="own_ties"), asked) == own
+
+
+def ids_of_all(made: ModelWrapper, asked: list[dict[str, Any]]) -> list[list[int]]:
+    return [ids(answer) for answer in made.predict(asked)]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"base": "langgraph"}, "base == 'langgraph', must be another recommender"),
+        ({"base": "no_such_model"}, "unknown model 'no_such_model'"),
+        ({"base_config": {"diversity": 0.5}}, "base_config must leave out diversity, .*; set them on langgraph itself"),
+    ],
+)
+def test_a_base_that_cannot_be_one_is_refused(config: dict[str, Any], told: str) -> None:
+    with pytest.raises((ConfigError, UnknownName), match=told):
+        LangGraphWrapper(config)
 
 
 def test_the_artifact_holds_graph_prompt_and_config(loader: MemoryLoader, server: ChatServer, tmp_path: Path) -> None:
@@ -264,6 +297,7 @@ def test_a_golden_set_is_compared_line_by_line() -> None:
             "example 2: .*shortlist",
         ),
         ("set.json", '[{"input": {"shortlist": ["A", "A"]}, "expected": ["A"]}]', "example 1: .*holds a line twice"),
+        ("set.yaml", "[{shortlist: [A], expected: [B]}]", "example 1: expected must hold lines of the shortlist"),
         ("set.yaml", "a: 1", "holds no list of examples"),
         ("set.yaml", "[", "no readable golden set"),
         ("gone.yaml", None, "no readable golden set"),
@@ -325,21 +359,22 @@ def test_two_prompt_versions_score_differently_through_the_pipeline(
     ]
     set_prompt_alias(tracker, versions[1], "best")
     options = {**PATIENT, "golden_set": str(golden), "input_price": 1.0, "judge": "rank_agreement"}
-    runs = []
-    for prompt in (versions[0].uri, "prompts:/films@best"):
-        runs.append(train_and_log("langgraph", loader, {**options, "prompt": prompt}, tracking_uri=tracker.uri))
-        evaluate_and_log(runs[-1], loader, k=5, tracking_uri=tracker.uri)
-    worse, better = (read_run(tracker, run_id).metrics for run_id in runs)
+    backward = reranker(loader, **{**options, "prompt": versions[0].uri})
+    worse = backward.run_golden_set().figures
+    run_id = train_and_log("langgraph", loader, {**options, "prompt": "prompts:/films@best"}, tracking_uri=tracker.uri)
+    evaluate_and_log(run_id, loader, k=5, tracking_uri=tracker.uri)
+    better = read_run(tracker, run_id).metrics
     assert (worse["golden_exact_match"], better["golden_exact_match"]) == (0.0, 1.0)
     assert worse["golden_bleu"] < better["golden_bleu"] == pytest.approx(100)
     assert worse["golden_judged"] < better["golden_judged"] == 1.0
     assert better["llm_answered"] == better["llm_questions"] == 41, "each test user's list, and the golden set"
     assert better["llm_cost_usd"] == pytest.approx(better["llm_prompt_tokens"] / 1000)
-    assert worse["ndcg_at_5"] != better["ndcg_at_5"], "the lists judged are those that are served"
-    assert json.loads(read_text(tracker, runs[1], "evaluation/golden.json"))[0]["exact_match"] is True
+    judged = backward.evaluate(loader, {"k": 5}).means
+    assert judged["ndcg_at_5"] < better["ndcg_at_5"], "the lists judged are those that are served"
+    assert json.loads(read_text(tracker, run_id, "evaluation/golden.json"))[0]["exact_match"] is True
     base = train_and_log("popularity", loader, tracking_uri=tracker.uri)
     evaluate_and_log(base, loader, k=5, tracking_uri=tracker.uri)
-    done = register_candidates([base, runs[1]], loader, k=5, tracking_uri=tracker.uri)
+    done = register_candidates([base, run_id], loader, k=5, tracking_uri=tracker.uri)
     assert done.challenger is not None
     assert (done.challenger.model, version_for(tracker, "recommender", "challenger")) == ("langgraph", done.challenger)
     # The alias moves on; what was made stays as it was.
@@ -353,28 +388,24 @@ def test_two_prompt_versions_score_differently_through_the_pipeline(
 
 
 def test_the_shipped_prompt_is_registered_once_and_pinned(loader: MemoryLoader, tracker: Tracker) -> None:
-    runs = [train_and_log("langgraph", loader, tracking_uri=tracker.uri) for _ in range(2)]
-    loaded = [ModelWrapper.load(f"runs:/{run_id}/model") for run_id in runs]
-    assert [one.config.prompt for one in loaded] == ["prompts:/screentest-rerank/1"] * 2
-    assert [one.config.chat_model for one in loaded] == ["gpt-4o-mini"] * 2
-    linked = json.loads(read_run(tracker, runs[0]).tags["mlflow.linkedPrompts"])
+    run_id = train_and_log("langgraph", loader, tracking_uri=tracker.uri)
+    loaded = ModelWrapper.load(f"runs:/{run_id}/model")
+    assert (loaded.config.prompt, loaded.config.chat_model) == ("prompts:/screentest-rerank/1", "gpt-4o-mini")
+    linked = json.loads(read_run(tracker, run_id).tags["mlflow.linkedPrompts"])
     assert linked == [{"name": "screentest-rerank", "version": "1"}]
+    with new_run(tracker, "another"):
+        assert reranker(loader).config.prompt == loaded.config.prompt, "registered once"
 
 
-@pytest.mark.parametrize(
-    ("messages", "told"),
-    [
-        ([{"role": "user", "content": "no list"}], "the shortlist among them"),
-        ([{"role": "user", "content": "{{shortlist}} {{user_id}}"}], "variables .*user_id"),
-        ([{"role": "wizard", "content": "{{shortlist}}"}], "roles .*wizard"),
-    ],
-)
-def test_a_prompt_that_cannot_be_filled_in_is_refused(
-    loader: MemoryLoader, tracker: Tracker, messages: list[dict[str, str]], told: str
-) -> None:
-    uri = register_prompt(tracker, "odd", messages).uri
-    with pytest.raises(ConfigError, match=told):
-        reranker(loader, prompt=uri)
+def test_a_prompt_that_cannot_be_filled_in_is_refused(loader: MemoryLoader, tracker: Tracker) -> None:
+    for role, content, told in (
+        ("user", "no list", "the shortlist among them"),
+        ("user", "{{shortlist}} {{user_id}}", "variables .*user_id"),
+        ("wizard", "{{shortlist}}", "roles .*wizard"),
+    ):
+        uri = register_prompt(tracker, "odd", [{"role": role, "content": content}]).uri
+        with pytest.raises(ConfigError, match=told):
+            reranker(loader, prompt=uri)
 
 
 def test_a_prompt_that_is_not_there_is_told(loader: MemoryLoader, tracker: Tracker) -> None:
@@ -395,9 +426,21 @@ def test_titles_cannot_give_instructions_a_line_of_their_own(loader: MemoryLoade
 
 
 def test_a_batch_asks_no_more_at_a_time_than_allowed(loader: MemoryLoader, server: ChatServer) -> None:
+    """Whatever lengths of lists it asks for; and its answers are those of the requests one by one."""
     made = reranker(loader, concurrency=2)
-    users = loader.train().user_index().ids
-    found = made.recommend(users, 4)
-    assert len(server.asked) == len(users)
-    one_by_one = np.concatenate([made.recommend([user], 4).item_index for user in users[:5]])
-    np.testing.assert_array_equal(found.item_index[:5], one_by_one)
+    asked = [{"user_id": user, "k": 3 + user % 3} for user in range(6)]
+    server.always = "hold"
+
+    async def batch() -> Any:
+        waiting = asyncio.create_task(made.predict_async(asked))
+        for _ in range(2):
+            await asyncio.to_thread(server.arrived.acquire)
+        assert made.figures()["llm_questions"] == 2
+        server.released.set()
+        answers = await waiting
+        await made.release()
+        return answers
+
+    answers = asyncio.run(batch())
+    assert len(server.asked) == len(asked)
+    assert answers == [made.predict([one])[0] for one in asked]

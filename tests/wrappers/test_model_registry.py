@@ -27,7 +27,9 @@ def test_every_concrete_model_in_the_folder_is_registered() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match=r"unknown model 'eas'; known: als, .*ease, .*item_knn, .*lightgbm, .*logreg, "):
+    with pytest.raises(
+        UnknownName, match=r"unknown model 'eas'; known: als, .*ease, .*item_knn, .*lightgbm, .*logreg, "
+    ):
         model("eas")
 
 

@@ -10,9 +10,12 @@ from core.errors import TrackingError
 from tests.small_interactions import MemoryLoader, grouped_loader
 from tracking import registry as model_registry
 from tracking.client import Tracker
-from tracking.registry import list_versions, version_for
+from tracking.registry import download, list_versions, version_for
+from tracking.runs import read_run
+from wrappers.base import ModelWrapper
 from wrappers.ease import Ease
 from wrappers.lifecycle import Registration, evaluate_and_log, register_candidates, train_and_log
+from wrappers.router import Router
 
 K = 5
 
@@ -48,6 +51,16 @@ def test_the_seed_pair_is_registered_as_policy_a_and_b(tracker: Tracker, loader:
     }
     assert version_for(tracker, "recommender", "champion") == by_alias["PolicyA"]
     assert version_for(tracker, "recommender", "challenger") == by_alias["PolicyB"]
+    # And with them their router.
+    made = version_for(tracker, "router", "router")
+    assert made is not None
+    pinned = {alias: version.uri for alias, version in by_alias.items() if version is not None}
+    router = Router.load(download(tracker, made.uri))
+    assert router.config.policies == pinned == {alias: made.tags[alias] for alias in pinned}
+    assert read_run(tracker, made.run_id).params.items() >= pinned.items()
+    asked = [{"user_id": user} for user in range(9)]
+    for alias, uri in pinned.items():
+        assert router.policies[alias].predict(asked) == ModelWrapper.load(uri).predict(asked)
 
 
 @pytest.mark.usefixtures("ease_as_policy")

@@ -102,13 +102,13 @@ def told(parts: tuple[float, ...] | None, language: str | bool = "en", **options
         (
             (0, -1, 0),
             "It goes with what you rated as a whole; no single title stands out",
-            "평가하신 작품 전반을 바탕으로 추천하며, 특별히 두드러지는 작품은 없습니다",
+            "평가하신 작품 전반을 바탕으로 추천하며, 특별히 영향을 준 한두 작품은 없습니다",
             0,
         ),
         (
             None,
             "It goes with what you rated as a whole; no single title stands out",
-            "평가하신 작품 전반을 바탕으로 추천하며, 특별히 두드러지는 작품은 없습니다",
+            "평가하신 작품 전반을 바탕으로 추천하며, 특별히 영향을 준 한두 작품은 없습니다",
             0,
         ),
     ],
@@ -163,6 +163,13 @@ def test_popularity_says_how_many() -> None:
     assert reasons == ["3 people rated it: one of the most popular", "2 people rated it", "1 person rated it"]
 
 
+def test_whom_hardly_anybody_rated_is_not_called_popular() -> None:
+    """Also where that is more than the others have."""
+    made = Popularity().fit(interactions_of([1, 1, 2], [0, 1, 2]))
+    reasons = [item["reason"] for item in made.predict([{"user_id": 2, "explain": True}])[0]["items"]]
+    assert reasons == ["1 person rated it", "1 person rated it"]
+
+
 def test_a_negative_control_says_that_it_is_one() -> None:
     items = Shuffled().fit(random_interactions()).predict([{"user_id": 1, "k": 3, "explain": "en"}])[0]["items"]
     assert {item["reason"] for item in items} == {"Put here by chance: this list is there to compare others with"}
@@ -180,7 +187,7 @@ def test_an_exploration_slot_is_told_and_a_diverse_item_keeps_its_reason() -> No
     assert all(item["reason"] == everything[item["item_id"]] for item in others)
     count = int(made.known.popularity[made.known.items.index_of([last["item_id"]])[0]])
     assert last["reason"] == in_words(Cause("new", 1.0, n_raters=count), "en")
-    assert last["reason"].startswith("New here: ")
+    assert last["reason"].startswith("Not widely known yet: ")
 
 
 # --- Words.
@@ -258,7 +265,7 @@ def test_what_stands_out_is_named_and_columns_that_say_the_same_count_once() -> 
     assert found.features == (("rated_more", ""), ("of_genre", "Film-Noir"))
     assert found.confidence == pytest.approx(3.5 / 5.0)
     assert in_words(found, "en") == "Among what was considered for you: rated by more people, genre Film-Noir"
-    assert in_words(found, "ko") == "추천 후보 중 돋보이는 점: 평가한 사람이 더 많음, 장르: 누아르"
+    assert in_words(found, "ko") == "추천 후보 중 돋보이는 점: 평가한 사람이 더 많음, 누아르 장르"
 
 
 def test_where_the_retriever_did_most_its_own_cause_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ from wrappers.base import ModelWrapper
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import MODELS, model
 from wrappers.two_tower import TwoTower
+
+#: Takes longer than its share of `make test`.
+_LONG = {"deep_content", "ncf"}
+
+
+def cases(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.long if name in _LONG else ()) for name in names]
+
 
 #: Learned anew without a rating, with what makes that quick; whatever is drawn at random is drawn anew as well.
 LEARNED_ANEW: dict[str, dict[str, Any]] = {
@@ -103,7 +112,7 @@ class Case:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", LEARNED_ANEW)
+@pytest.mark.parametrize("name", cases(LEARNED_ANEW))
 def test_learned_anew_without_the_named_rating_the_score_falls_most(name: str, much_rated: Interactions) -> None:
     before = model(name)(LEARNED_ANEW[name])
     assert isinstance(before, RecommenderWrapper)
@@ -135,7 +144,7 @@ class KeptTowers(TwoTower):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", LOOKED_UP)
+@pytest.mark.parametrize("name", cases(LOOKED_UP))
 def test_without_the_named_rating_in_the_history_the_score_falls_most(name: str, much_rated: Interactions) -> None:
     kind: type[ModelWrapper] = KeptTowers if name == "two_tower" else model(name)
     before = kind(LOOKED_UP[name])

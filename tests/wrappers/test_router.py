@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,16 +12,17 @@ import pytest
 
 from core.errors import BadInput, ConfigError, DataError, TrackingError
 from experiments.assignment import bucket
+from tests.mlflow_on_sqlite import environment_kept
 from tests.small_interactions import MemoryLoader, grouped_loader
 from tracking import registry as model_registry
-from tracking.client import Tracker
-from tracking.registry import Candidate, download, drop_alias, list_versions, register_all, set_alias, version_for
-from tracking.runs import find_runs, read_run
+from tracking.client import Tracker, connect, database_uri
+from tracking.registry import Candidate, download, drop_alias, list_versions, register_all, set_alias
+from tracking.runs import find_runs
 from wrappers.artifact import read_artifact, write_artifact
 from wrappers.base import ModelWrapper
 from wrappers.ease import Ease
 from wrappers.item_knn import ItemKNN
-from wrappers.lifecycle import evaluate_and_log, register_candidates, train_and_log
+from wrappers.lifecycle import train_and_log
 from wrappers.popularity import Popularity
 from wrappers.router import ARMS, ROUTER, Router, RouterConfig, router_artifact
 from wrappers.router_registration import register_router
@@ -38,12 +41,38 @@ def policies(loader: MemoryLoader) -> dict[str, ModelWrapper]:
     return {"PolicyA": Ease().train(loader), "PolicyB": ItemKNN().train(loader)}
 
 
+class Trained(NamedTuple):
+    """An MLflow with both policies' runs in it, and arm to run."""
+
+    database: Path
+    runs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def trained(empty_database: Path, tmp_path_factory: pytest.TempPathFactory, loader: MemoryLoader) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with environment_kept():
+        uri = connect(database_uri(folder)).uri
+        runs = {arm: train_and_log(name, loader, tracking_uri=uri) for arm, name in NAMES.items()}
+    return Trained(folder / "mlflow.db", runs)
+
+
 @pytest.fixture
-def policy_runs(tracker: Tracker, loader: MemoryLoader) -> dict[str, str]:
+def tracker(trained: Trained, tmp_path: Path) -> Tracker:
+    """Of this test's own; what was trained is in it, and nothing is registered."""
+    folder = tmp_path / "tracking"
+    folder.mkdir()
+    shutil.copy(trained.database, folder / "mlflow.db")
+    return connect(database_uri(folder))
+
+
+@pytest.fixture
+def policy_runs(tracker: Tracker, trained: Trained) -> dict[str, str]:
     """PolicyA and PolicyB in the registry, as versions 1 and 2; arm to run."""
-    runs = {arm: train_and_log(name, loader, tracking_uri=tracker.uri) for arm, name in NAMES.items()}
-    register_all(tracker, "recommender", [Candidate(run_id, NAMES[arm]) for arm, run_id in runs.items()], runs)
-    return runs
+    candidates = [Candidate(run_id, NAMES[arm]) for arm, run_id in trained.runs.items()]
+    register_all(tracker, "recommender", candidates, trained.runs)
+    return trained.runs
 
 
 def test_users_go_by_the_salted_hash_of_their_id(policies: dict[str, ModelWrapper]) -> None:
@@ -81,30 +110,11 @@ def test_strangers_mixed_input_and_nothing(policies: dict[str, ModelWrapper]) ->
     assert stranger["cold"] is True
     assert len(stranger["scores"]) == 3
     assert router.predict(pd.DataFrame([{"user_id": 3, "k": 2}])) == router.predict([{"user_id": 3, "k": 2}])
-    assert all(router.predict([{"user_id": 3, "k": 2, "explain": "en"}])[0]["reasons"])
+    explained = {"user_id": 3, "k": 2, "explain": "en"}
+    assert all(router.predict([explained])[0]["reasons"])
+    assert router.predict([{**explained, "exclude_items": list(range(40))}])[0]["reasons"] == []
     with pytest.raises(BadInput, match="request 1: k == 0"):
         router.predict([{"user_id": 3}, {"user_id": 4, "k": 0}])
-
-
-def test_registering_both_policies_makes_their_router(
-    tracker: Tracker, loader: MemoryLoader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Ease, "alias", "PolicyA")
-    monkeypatch.setattr(ItemKNN, "alias", "PolicyB")
-    runs = {name: train_and_log(name, loader, tracking_uri=tracker.uri) for name in NAMES.values()}
-    for run_id in runs.values():
-        evaluate_and_log(run_id, loader, k=5, tracking_uri=tracker.uri)
-    register_candidates(list(runs.values()), loader, pair="ease,item_knn", k=5, tracking_uri=tracker.uri)
-    made = version_for(tracker, ROUTER, ROUTER)
-    assert made is not None
-    pinned = {arm: made.tags[arm] for arm in ARMS}
-    assert pinned == {"PolicyA": "models:/recommender/1", "PolicyB": "models:/recommender/2"}
-    assert read_run(tracker, made.run_id).params.items() >= pinned.items()
-    router = Router.load(download(tracker, "models:/router@router"))
-    assert router.config.policies == pinned
-    for arm, uri in pinned.items():
-        asked = [{"user_id": user} for user in USERS]
-        assert router.policies[arm].predict(asked) == ModelWrapper.load(uri).predict(asked)
 
 
 @pytest.mark.usefixtures("policy_runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigError
+from core.errors import ConfigError, DataError
 from tests.small_interactions import random_interactions
 from wrappers import registry
 from wrappers.ease import Ease
@@ -55,6 +55,15 @@ def test_the_same_seed_tries_the_same() -> None:
 def test_what_is_given_first_is_tried_second() -> None:
     tuned = tune(["searched"], best_at(20), Search(trials=2), first=[{"reg": 20.0, "explore_slots": 0}])
     assert tuned.config == {"reg": 20.0, "explore_slots": 0}
+
+
+def test_what_is_given_first_holds_wholly_and_in_that_trial_alone() -> None:
+    recipe = {"reg": 20.0, "explore_slots": 0, "dropout": 0.4, "max_memory_gb": 1.0}
+    tuned = tune(
+        ["searched"], best_at(20), Search(trials=4), fixed={"searched": {"max_memory_gb": 2.0}}, first=[recipe]
+    )
+    assert tuned.config == {**recipe, "max_memory_gb": 2.0}
+    assert ["dropout" in trial.config for trial in tuned.trials] == [False, True, False, False]
 
 
 def test_what_is_fixed_is_not_searched_for() -> None:
@@ -149,3 +158,27 @@ def test_no_trial_is_begun_when_the_time_is_up() -> None:
 def test_a_search_has_at_least_one_trial() -> None:
     with pytest.raises(ConfigError, match="trials == 0, must be >= 1"):
         Search(trials=0)
+
+
+def test_what_is_no_number_and_data_that_a_model_refuses_end_a_trial_not_the_search() -> None:
+    def judge(recommender: RecommenderWrapper) -> Iterator[float]:
+        if recommender.config.reg > 300:
+            raise DataError("too few tags")
+        yield float("nan") if recommender.config.reg < 20 else 1.0
+
+    tuned = tune(["searched"], judge, Search(trials=20, seed=2))
+    assert {one.status for one in tuned.trials} == {"complete", "refused"}
+    reasons = {one.reason for one in tuned.trials if one.status == "refused"}
+    assert reasons == {"too few tags", "its figure on validation split 0 is nan"}
+
+
+def test_a_search_that_goes_on_tries_nothing_twice(tmp_path: Path) -> None:
+    for trials in (4, 7):
+        tuned = tune(["searched"], best_at(20), Search(trials=trials, storage=tmp_path / "search.db"))
+    tried = [one.config.get("reg") for one in tuned.trials]
+    assert len(set(tried)) == 7
+
+
+def test_a_search_without_a_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no model is named"):
+        tune([], best_at(20), Search())

@@ -35,6 +35,9 @@ def rows() -> TrainingRows:
     columns = rng.normal(size=(4000, len(NAMES))).astype(np.float32)
     columns = columns * rng.uniform(0.01, 200, len(NAMES)).astype(np.float32) + 2000
     lift, genre = NAMES.index("user_genre_lift War"), NAMES.index("item_has_genre War")
+    # As small as shares and flags are.
+    of_genre = [at for at, name in enumerate(NAMES) if name.split()[-1] in LAYOUT.genres]
+    columns[:, of_genre] = rng.random((4000, len(of_genre)))
     columns[:, [lift, genre]] = rng.integers(0, 2, (4000, 2))
     columns[:, 7] = 3.5
     return rows_of(columns, columns[:, lift] == columns[:, genre])
@@ -73,7 +76,7 @@ def test_the_wide_part_is_linear_and_crossed() -> None:
         network.cross.normal_()
     x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     z = (x - 1) / 2
-    crossed = np.einsum("ng,gh,nh->n", z[:, :2], network.cross.detach().numpy(), z[:, 3:])
+    crossed = np.einsum("ng,gh,nh->n", x[:, :2], network.cross.detach().numpy(), x[:, 3:])
     expected = z @ network.wide.weight[0].detach().numpy() + network.wide.bias.item() + crossed
     np.testing.assert_allclose(network.logits(torch.from_numpy(x)).detach(), expected, atol=1e-5)
 

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from core.errors import DataError
 from core.progress import report
+from evaluation.details import mean_of
 from wrappers.composites import with_components
 from wrappers.contestants import as_recommender
+from wrappers.offline import number_or_none
 from wrappers.protocols.protocol import BenchmarkData, Figures, Protocol, Round
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import model
@@ -28,11 +30,12 @@ class BenchmarkedModel:
         model: Registered name.
         protocol: The protocol's name.
         data: The data's name.
-        metrics: Metric, e.g. ``ndcg@10``, to its mean over rounds.
+        metrics: Metric, e.g. ``ndcg@10``, to its mean over rounds; NaN where a round has no value.
         fit_seconds: Mean time to train on a round's training part.
         params: Every hyperparameter, the defaults included.
         search_seconds: Time that went into choosing them; 0 where they were not searched for.
-        per_unit: The first metric's values, of all rounds in order, for paired comparisons.
+        per_unit: Each of the protocol's compared metrics to (n_units,) each user's mean over rounds, NaN = no value,
+            so that a user who is in several rounds counts once.
     """
 
     model: str
@@ -42,15 +45,15 @@ class BenchmarkedModel:
     fit_seconds: float
     params: dict[str, Any]
     search_seconds: float = 0.0
-    per_unit: npt.NDArray[np.float64] = field(repr=False, compare=False, default_factory=lambda: np.empty(0))
+    per_unit: dict[str, npt.NDArray[np.float64]] = field(repr=False, compare=False, default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """What the JSON file holds of it."""
+        """What the JSON file holds of it; null for a figure that is none."""
         return {
             "model": self.model,
             "protocol": self.protocol,
             "data": self.data,
-            "metrics": self.metrics,
+            "metrics": {metric: number_or_none(value) for metric, value in self.metrics.items()},
             "fit_seconds": round(self.fit_seconds, 3),
             "search_seconds": round(self.search_seconds, 3),
             "params": self.params,
@@ -113,7 +116,10 @@ def validation_judge(protocol: Protocol, round_: Round) -> Callable[[Recommender
 def _searched(
     protocol: Protocol, name: str, first: Round, search: Search | None, fixed: Mapping[str, Any]
 ) -> Tuned | None:
-    if search is None or not set(model(name).search_space) - set(fixed):
+    space, defaults = model(name).search_space, model(name).Config()
+    kept = {option: getattr(defaults, option) for option in protocol.indifferent & set(space)}
+    fixed = {**kept, **fixed}
+    if search is None or not set(space) - set(fixed):
         return None
     recipe = protocol.recipes.get(name)
     judge = validation_judge(protocol, first)
@@ -138,12 +144,12 @@ def _benchmarked(
         fit_seconds=float(np.mean(seconds)),
         params=recommender.config.model_dump(mode="json"),
         search_seconds=search_seconds,
-        per_unit=np.concatenate([one[protocol.metrics[0]] for one in figures]),
+        per_unit={metric: np.mean([one[metric] for one in figures], axis=0) for metric in protocol.compared},
     )
 
 
 def _mean(figures: Sequence[Figures], metric: str) -> float:
-    return float(np.mean([np.nanmean(one[metric]) for one in figures]))
+    return float(np.mean([mean_of(one[metric]) for one in figures]))
 
 
 def _check_rows(protocol: Protocol, data: str, rounds: Sequence[Round]) -> None:

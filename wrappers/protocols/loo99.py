@@ -36,9 +36,7 @@ class LOO99(Protocol):
         "(folder Data); ml-1m.train.rating from there stands in for ratings.dat"
     )
     rows = {"ml-1m": (994_169, 6_040)}
-    recipes = {
-        "ials": {"embedding_size": 192, "epochs": 12, "reg": 0.007, "unobserved_weight": 0.3, "init_stddev": 0.1}
-    }
+    recipes = {"ials": {"embedding_size": 192, "epochs": 12, "reg": 0.007, "unobserved_weight": 0.3, "stddev": 0.1}}
     published = {
         "ml-1m": (
             Published("iALS, d = 192", "ials", {"hr@10": 0.7310, "ndcg@10": 0.4521}),

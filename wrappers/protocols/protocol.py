@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.interactions import Interactions
+from evaluation.details import mean_of
 from wrappers.protocols.negatives import RankedAmongNegatives
 from wrappers.recommender import RecommenderWrapper
 
@@ -73,6 +74,8 @@ class Protocol(ABC):
     """What it does, in a sentence."""
     metrics: ClassVar[tuple[str, ...]]
     """Shown, the first of them is what hyperparameters are chosen by."""
+    paired: ClassVar[tuple[str, ...]] = ()
+    """Metrics told per user that models are compared in; empty: the first alone."""
     lower_is_better: ClassVar[bool] = False
     models: ClassVar[tuple[str, ...]]
     """Run where the user names none."""
@@ -82,6 +85,8 @@ class Protocol(ABC):
     """Data to figures."""
     rows: ClassVar[Mapping[str, tuple[int, int]]] = {}
     """Data to the published number of training and test rows of each round; anything else is refused."""
+    indifferent: ClassVar[frozenset[str]] = frozenset()
+    """Options that cannot change what is judged: not searched for."""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Model to published hyperparameters, which the search tries besides the defaults."""
 
@@ -97,7 +102,12 @@ class Protocol(ABC):
     def validation(self, train: Interactions) -> list[Round]:
         """Rounds of the same kind inside a training part, to choose hyperparameters by."""
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Metrics whose differences between models are told with intervals."""
+        return self.paired or self.metrics[:1]
+
     def gain(self, figures: Figures) -> float:
-        """What a search maximises: the mean of the first metric, negative where lower is better."""
-        mean = float(np.nanmean(figures[self.metrics[0]]))
+        """What a search maximises: the mean of the first metric, negative where lower is better; NaN without values."""
+        mean = mean_of(figures[self.metrics[0]])
         return -mean if self.lower_is_better else mean

@@ -26,6 +26,7 @@ class Rating5(Protocol):
     summary = "rating prediction, 5 folds over all ratings, RMSE and MAE (Surprise)"
     metrics = ("rmse", "mae")
     lower_is_better = True
+    indifferent = frozenset({"reg", "rating_effect"})
     models = ("svd", "svdpp")
     needs = (
         "ML-100K or ML-1M (https://grouplens.org/datasets/movielens/100k/ and .../1m/), or any other MovieLens release"

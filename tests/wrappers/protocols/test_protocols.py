@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from core.errors import ConfigError, DataError
 from core.interactions import Interactions
+from evaluation.details import mean_of
 from tests.small_interactions import interactions_of
 from wrappers import registry
 from wrappers.ease import Ease
@@ -202,3 +204,95 @@ def test_the_same_seed_gives_the_same_figures(spy: type[Spy]) -> None:
     (one,) = run_protocol(protocol("ms75"), data, ["spy"], Search(trials=5, seed=3))
     (other,) = run_protocol(protocol("ms75"), data, ["spy"], Search(trials=5, seed=3))
     assert (one.params, one.metrics) == (other.params, other.metrics)
+
+
+def test_a_user_who_is_in_every_round_counts_once_in_comparisons() -> None:
+    data = BenchmarkData("x", world())
+    (found,) = run_protocol(protocol("full811"), data, ["popularity"], None)
+    assert found.per_unit["ndcg@10"].shape == (30,)
+    assert found.per_unit["ndcg@10"].mean() == pytest.approx(found.metrics["ndcg@10"])
+
+
+def late_comers() -> Interactions:
+    """Users 27 to 30 come when the test part has begun."""
+    made = world()
+    later = np.where(made.ratings["user_id"] > 26, 100_000, 0)
+    return Interactions(made.ratings.assign(timestamp=made.ratings["timestamp"] + later), made.items, made.genres)
+
+
+class Shares(Popularity):
+    """Popularity that claims to be a probability."""
+
+    name = "shares"
+    gives_probabilities = True
+
+    def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return super().score(user_index) / np.float32(self.known.popularity.max())
+
+
+def test_temporal_tells_users_with_a_past_apart_and_calibration_where_there_are_probabilities(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(registry.MODELS, "shares", f"{__name__}:Shares")
+    chosen, data = protocol("temporal"), BenchmarkData("x", late_comers())
+    (one,) = chosen.rounds(data)
+    popularity, shares = run_protocol(chosen, data, ["popularity", "shares"], None)
+    past = set(one.train.ratings["user_id"])
+    known = ~np.isnan(popularity.per_unit["ndcg@10 known users"])
+    assert 0 < known.sum() <= len(past)
+    assert known.sum() < np.count_nonzero(~np.isnan(popularity.per_unit["ndcg@10"]))
+    assert popularity.per_unit["ndcg@10"][known] == pytest.approx(popularity.per_unit["ndcg@10 known users"][known])
+    assert popularity.as_dict()["metrics"]["ece"] is None
+    assert 0 <= shares.metrics["ece"] <= 1
+    assert 0 < shares.metrics["brier"] < 1
+    assert 0 < shares.metrics["auc"] < 1
+    assert set(chosen.metrics) <= set(popularity.metrics)
+
+
+def test_temporal_gives_the_same_lists_the_same_figures_as_its_validation() -> None:
+    (one,) = protocol("temporal").rounds(BenchmarkData("x", world()))
+    trained = Popularity().fit(one.train)
+    test = world().take(np.flatnonzero(world().ratings["timestamp"] > one.train.ratings["timestamp"].max()))
+    by_lists = judge_lists(trained, test, relevant_rating=4.0)
+    assert one.judge(trained)["ndcg@10"] == pytest.approx(by_lists["ndcg@10"], nan_ok=True)
+
+
+def test_temporal_refuses_ratings_without_times() -> None:
+    made = world()
+    untimed = Interactions(made.ratings.assign(timestamp=0), made.items, made.genres)
+    with pytest.raises(DataError, match="are all of one time; temporal needs ratings with their times"):
+        list(protocol("temporal").rounds(BenchmarkData("x", untimed)))
+
+
+def test_a_mean_of_nothing_is_no_number() -> None:
+    assert np.isnan(protocol("ms75").gain({"ndcg@10": np.array([np.nan])}))
+    assert np.isnan(mean_of(np.array([])))
+
+
+def test_ms75_chooses_by_a_tenth_of_each_item_three_times() -> None:
+    train = world().take(np.arange(1200))
+    rounds = protocol("ms75").validation(train)
+    assert len(rounds) == 3
+    size = train.ratings["item_id"].value_counts()
+    for one in rounds:
+        kept = one.train.ratings["item_id"].value_counts().reindex(size.index)
+        assert (kept == np.round(0.9 * size)).all()
+        assert one.n_test == (size - kept).sum()
+    assert len({frozenset(rows_of(one.train.ratings)) for one in rounds}) == 3
+
+
+def test_what_cannot_change_the_figure_is_not_searched_for(spy: type[Spy], monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = protocol("ms75")
+    monkeypatch.setattr(type(chosen), "indifferent", frozenset({"reg"}))
+    (found,) = run_protocol(chosen, BenchmarkData("x", world()), ["spy"], Search(trials=5))
+    assert found.params["reg"] == Ease().config.reg
+    assert found.search_seconds == 0
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_every_recipe_is_of_options_that_its_model_has(name: str) -> None:
+    recipes = protocol(name).recipes
+    assert recipes or name != "loo99"
+    for of, recipe in recipes.items():
+        config = registry.model(of)(recipe).config.model_dump()
+        assert {option: config[option] for option in recipe} == recipe
