@@ -90,12 +90,13 @@ def run_protocol(
     # Known before hours of work: a name that is unknown, hyperparameters that are not allowed.
     for name in models:
         as_recommender(model(name)((given or {}).get(name)))
-    rounds = list(protocol.rounds(data))
+    rounds, settings = list(protocol.rounds(data)), protocol.settings(data)
     _check_rows(protocol, data.name, rounds)
     found: dict[str, dict[str, Any]] = {name: dict(config) for name, config in (found_before or {}).items()}
     for name in models:
         began = time.perf_counter()
-        fixed = with_components(name, dict((given or {}).get(name, {})), found)
+        said = {**settings.get(name, {}), **(given or {}).get(name, {})}
+        fixed = with_components(name, said, found)
         tuned = _searched(protocol, name, rounds[0], search, fixed)
         found[name] = fixed if tuned is None else tuned.config
         seconds = time.perf_counter() - began if tuned is not None else 0.0

@@ -27,7 +27,7 @@ class Full811(Protocol):
     name = "full811"
     summary = "ratings >= 3, 8:1:1 per user, full ranking, mean of 5 seeds (RecBole)"
     metrics = ("ndcg@10", "recall@10")
-    models = ("popularity", "item_knn", "ease", "ials", "bpr", "ensemble", "hybrid")
+    models = ("popularity", "item_knn", "sequence_knn", "ease", "ials", "bpr", "ensemble", "hybrid")
     needs = "ML-1M (ml-1m.zip from https://grouplens.org/datasets/movielens/1m/), or any other MovieLens release"
     published = {
         "ml-1m": (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from core.interactions import Interactions
 from evaluation.ranks import rank_within
 from evaluation.splits import split_by
 from wrappers.protocols.negatives import RankedAmongNegatives, hit_rate_and_ndcg, rank_among_negatives
-from wrappers.protocols.protocol import BenchmarkData, Protocol, Published, Round
+from wrappers.protocols.protocol import COMPOSITES, BenchmarkData, Protocol, Published, Round
 
 _Ids: TypeAlias = npt.NDArray[np.int64]
 _N_NEGATIVES, _K = 99, 10
@@ -29,7 +29,7 @@ class LOO99(Protocol):
     name = "loo99"
     summary = "each user's latest rating against the 99 published negatives (NCF paper)"
     metrics = ("ndcg@10", "hr@10")
-    models = ("popularity", "item_knn", "ease", "ials", "ncf", "ensemble", "hybrid")
+    models = ("popularity", "item_knn", "sequence_knn", "ease", "ials", "ncf", "ensemble", "hybrid")
     needs = (
         "ML-1M (ml-1m.zip from https://grouplens.org/datasets/movielens/1m/), and beside it or in its folder "
         "ml-1m.test.rating and ml-1m.test.negative from https://github.com/hexiangnan/neural_collaborative_filtering "
@@ -48,6 +48,11 @@ class LOO99(Protocol):
             Published("popularity", "popularity", {"hr@10": 0.4533, "ndcg@10": 0.2542}),
         )
     }
+
+    def settings(self, data: BenchmarkData) -> Mapping[str, Mapping[str, Any]]:
+        """Models made of others learn from each user's latest ratings, where the data know times."""
+        timed = data.interactions.ratings["timestamp"].nunique() > 1
+        return {name: {"hold_out": "latest"} for name in COMPOSITES} if timed else {}
 
     def rounds(self, data: BenchmarkData) -> Iterator[Round]:
         """One: everything but the published test pairs to learn from."""

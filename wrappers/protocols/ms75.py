@@ -30,7 +30,8 @@ class MS75(Protocol):
     summary = "75 % of each item's ratings to train, full ranking, every held-out rating relevant (recommenders-team)"
     metrics = ("ndcg@10", "map@10", "precision@10", "recall@10")
     models = (
-        "popularity", "item_knn", "user_knn", "ease", "als", "ials", "bpr", "ncf", "ensemble", "hybrid",
+        "popularity", "item_knn", "user_knn", "sequence_knn", "ease", "als", "ials", "bpr", "ncf",
+        "ensemble", "hybrid", "attention_hybrid",
     )  # fmt: skip
     needs = "ML-100K (ml-100k.zip from https://grouplens.org/datasets/movielens/100k/), or any other MovieLens release"
     rows = {"ml-100k": (75_066, 24_934)}

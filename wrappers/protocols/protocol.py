@@ -19,6 +19,10 @@ from wrappers.recommender import RecommenderWrapper
 Figures = Mapping[str, npt.NDArray[np.float64]]
 
 
+#: Models made of others.
+COMPOSITES = ("ensemble", "hybrid", "attention_hybrid")
+
+
 @dataclass(frozen=True)
 class BenchmarkData:
     """What a protocol is run on.
@@ -89,6 +93,10 @@ class Protocol(ABC):
     """Options that cannot change what is judged: not searched for."""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Model to published hyperparameters, which the search tries besides the defaults."""
+
+    def settings(self, data: BenchmarkData) -> Mapping[str, Mapping[str, Any]]:
+        """Model to hyperparameters that follow from how the protocol holds out, and are not searched for."""
+        return {}
 
     @abstractmethod
     def rounds(self, data: BenchmarkData) -> Iterator[Round]:

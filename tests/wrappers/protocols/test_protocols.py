@@ -296,3 +296,15 @@ def test_every_recipe_is_of_options_that_its_model_has(name: str) -> None:
     for of, recipe in recipes.items():
         config = registry.model(of)(recipe).config.model_dump()
         assert {option: config[option] for option in recipe} == recipe
+
+
+def test_what_follows_from_how_a_protocol_holds_out_is_set() -> None:
+    interactions = world()
+    timed = protocol("loo99").settings(BenchmarkData("x", interactions))
+    assert timed["hybrid"] == {"hold_out": "latest"}
+    untimed = Interactions(interactions.ratings.assign(timestamp=0), interactions.items)
+    assert protocol("loo99").settings(BenchmarkData("x", untimed)) == {}
+    assert protocol("temporal").settings(BenchmarkData("x", interactions))["hybrid"]["meta"] == "classification"
+    for name in protocol_names():
+        for model, options in protocol(name).settings(BenchmarkData("x", interactions)).items():
+            registry.model(model)(options)
