@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from wrappers.top_k import stored
 
@@ -44,7 +46,7 @@ def ridge_rows(
         (n_rows, d) float32; 0 for an empty row.
     """
     # Threads over blocks, not inside a product: the matrices are too small to share, and sums keep their order.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+    with _threads_of_products().limit(limits=1, user_api="blas"):
         # In float64: the least eigenvalues would drown in float32's rounding of the greatest.
         spectrum, basis = np.linalg.eigh(unobserved_weight * (factors.T.astype(np.float64) @ factors))
         rotated = factors @ basis.astype(np.float32)
@@ -56,9 +58,17 @@ def ridge_rows(
         def solve(chosen: npt.NDArray[np.int64]) -> None:
             solved[chosen] = _solved(_filled_up(rows, chosen), rotated, scale[chosen])
 
-        list(pool.map(solve, _blocks(np.diff(rows.indptr), factors.shape[1])))
+        blocks = _blocks(np.diff(rows.indptr), factors.shape[1])
+        with ThreadPoolExecutor(threads) if len(blocks) > 1 else nullcontext() as pool:
+            list((map if pool is None else pool.map)(solve, blocks))
         solved @= basis.T.astype(np.float32)
     return solved
+
+
+@lru_cache(maxsize=1)
+def _threads_of_products() -> ThreadpoolController:
+    """Looked for once: to go through all libraries of the process takes longer than a small solve."""
+    return ThreadpoolController()
 
 
 def _blocks(length: npt.NDArray[Any], width: int) -> list[npt.NDArray[np.int64]]:

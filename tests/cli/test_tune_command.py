@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,12 @@ def test_a_search_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_share_one_search(data: Path, tmp_path: Path) -> None:
-    tune("item_knn", "--data", str(data), "--trials", "4", "--parallel", "2", "--out", str(tmp_path))
+    """As a command of its own: what it starts must not inherit what this process has become."""
+    given = ("item_knn", "--data", str(data), "--trials", "4", "--parallel", "2", "--out", str(tmp_path))
+    ran = subprocess.run(
+        [sys.executable, "-m", "cli.main", "tune", *given], capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 5
 
 

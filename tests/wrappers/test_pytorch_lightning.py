@@ -121,7 +121,8 @@ def test_a_long_training_tells_how_far_it_is(
 ) -> None:
     monkeypatch.setattr(lightning_loop, "_SECONDS_BETWEEN_REPORTS", -1.0)
     train(Line([0.1, 0.2]), config(epochs=2), name="line")
-    first, second = capsys.readouterr().out.splitlines()
+    # Whoever runs steps in this process may have indented what it prints.
+    first, second = (line.strip() for line in capsys.readouterr().out.splitlines())
     assert first.startswith("[progress] epochs 1/2 line: train_loss ")
     assert second.endswith("validation_score 0.2000")
 
