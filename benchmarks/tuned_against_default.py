@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a MovieLens folder or zip; otherwise synthetic ratings")
     parser.add_argument("--protocol", default="ms75", help="how to split and judge (%(default)s)")
-    parser.add_argument("--models", default="item_knn,user_knn,ease,als,ials,bpr", help="which (%(default)s)")
+    parser.add_argument("--models", default="als,content,lightgbm,logreg,ease,bpr", help="which (%(default)s)")
     parser.add_argument("--trials", type=int, default=20, help="for each model (%(default)s)")
     given = parser.parse_args()
     interactions = (LocalDataLoader(given.data) if given.data else SyntheticDataLoader()).load()

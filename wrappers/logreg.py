@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from wrappers.ranker import RankerConfig, RankerWrapper
 from wrappers.recommender import Arrays
+from wrappers.search_space import Choices, Numbers
 
 if TYPE_CHECKING:
     from wrappers.ranker_training import TrainingRows
@@ -39,6 +40,12 @@ class LogReg(RankerWrapper):
     """
 
     name = "logreg"
+    search_space = {
+        "reg": Numbers(0.1, 1000, log=True),
+        "n_candidates": Numbers(50, 500, log=True, whole=True),
+        "liked_rating": Choices((0.5, 4.0)),
+        "retriever_config.reg": Numbers(30, 1000, log=True),
+    }
     alias = "PolicyA"
     gives_probabilities = True
     Config = LogRegConfig
