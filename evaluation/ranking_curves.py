@@ -4,7 +4,7 @@ Scores of different users do not compare (a long history gives higher ones), so 
 not seen) stands where its score puts it among that user's own candidates, and every user weighs the same (vertical
 averaging, Fawcett 2006, section 8). The area under the averaged ROC curve is the mean of the users' areas. Precision
 is interpolated at 11 levels of recall before it is averaged (Manning, Raghavan & Schütze 2008, section 8.4). Candidates
-with equal scores pass a threshold together, as in ``evaluation.curves``.
+with equal scores pass a threshold together, so the order of ties never matters.
 """
 
 from __future__ import annotations

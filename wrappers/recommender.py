@@ -104,6 +104,15 @@ class RecommenderWrapper(ModelWrapper):
             (n, n_items) float32 that the caller may change; higher is better, NaN = cannot score.
         """
 
+    @classmethod
+    def tuned_components(cls, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Options that set the models it is made of up as found; none for a model that is made of no others.
+
+        Args:
+            found: Model to the hyperparameters found for it.
+        """
+        return {}
+
     def contributions(
         self, user_index: int, item_index: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:

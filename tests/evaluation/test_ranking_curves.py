@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn import metrics
 
-from evaluation.curves import precision_recall_curve, roc_curve
 from evaluation.full_ranks import FullRanks, full_ranks
 from evaluation.ranking_curves import GRID, RECALL_LEVELS, RankingCurves, ranking_curves
 
@@ -64,13 +64,15 @@ def test_curves_are_the_means_of_each_users_own(case: Case) -> None:
         if not labels.any():
             assert np.isnan(found.auc[user])
             continue
-        roc, recalled = roc_curve(labels, scores), precision_recall_curve(labels, scores)
-        assert found.auc[user] == pytest.approx(roc.auc)
-        assert found.average_precision[user] == pytest.approx(recalled.average_precision)
+        false_rate, true_rate, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+        precisions, recalls, _ = metrics.precision_recall_curve(labels, scores)
+        assert found.auc[user] == pytest.approx(metrics.roc_auc_score(labels, scores))
+        assert found.average_precision[user] == pytest.approx(metrics.average_precision_score(labels, scores))
         # Where the curve rises straight up, its upper end counts.
-        true.append(np.interp(GRID + 1e-9, roc.false_positive_rate, roc.true_positive_rate))
-        enough = recalled.recall[1:] >= RECALL_LEVELS[:, np.newaxis] - 1e-9
-        precision.append([recalled.precision[1:][reached].max() for reached in enough])
+        true.append(np.interp(GRID + 1e-9, false_rate, true_rate))
+        # The last point, where nothing passes, has a precision of 1 by convention.
+        enough = recalls[:-1] >= RECALL_LEVELS[:, np.newaxis] - 1e-9
+        precision.append([precisions[:-1][reached].max() for reached in enough])
         looked_at = scores >= np.unique(scores)[::-1, np.newaxis]
         depth, found_there = np.append(0, looked_at.mean(axis=1)), np.append(0, looked_at[:, labels].mean(axis=1))
         gain.append(np.interp(GRID, depth, found_there))

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from core.errors import DataError
 from core.progress import report
 from evaluation.details import mean_of
-from wrappers.composites import with_components
 from wrappers.contestants import as_recommender
 from wrappers.offline import number_or_none
 from wrappers.protocols.protocol import BenchmarkData, Figures, Protocol, Round
@@ -95,8 +94,9 @@ def run_protocol(
     found: dict[str, dict[str, Any]] = {name: dict(config) for name, config in (found_before or {}).items()}
     for name in models:
         began = time.perf_counter()
-        said = {**settings.get(name, {}), **(given or {}).get(name, {})}
-        fixed = with_components(name, said, found)
+        kind = model(name)
+        follows = {option: value for option, value in settings.items() if option in kind.Config.model_fields}
+        fixed = {**kind.tuned_components(found), **follows, **(given or {}).get(name, {})}
         tuned = _searched(protocol, name, rounds[0], search, fixed)
         found[name] = fixed if tuned is None else tuned.config
         seconds = time.perf_counter() - began if tuned is not None else 0.0

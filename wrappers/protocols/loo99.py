@@ -13,7 +13,7 @@ from core.interactions import Interactions
 from evaluation.ranks import rank_within
 from evaluation.splits import split_by
 from wrappers.protocols.negatives import RankedAmongNegatives, hit_rate_and_ndcg, rank_among_negatives
-from wrappers.protocols.protocol import COMPOSITES, BenchmarkData, Protocol, Published, Round
+from wrappers.protocols.protocol import BenchmarkData, Protocol, Published, Round
 
 _Ids: TypeAlias = npt.NDArray[np.int64]
 _N_NEGATIVES, _K = 99, 10
@@ -49,10 +49,10 @@ class LOO99(Protocol):
         )
     }
 
-    def settings(self, data: BenchmarkData) -> Mapping[str, Mapping[str, Any]]:
+    def settings(self, data: BenchmarkData) -> Mapping[str, Any]:
         """Models made of others learn from each user's latest ratings, where the data know times."""
         timed = data.interactions.ratings["timestamp"].nunique() > 1
-        return {name: {"hold_out": "latest"} for name in COMPOSITES} if timed else {}
+        return {"hold_out": "latest"} if timed else {}
 
     def rounds(self, data: BenchmarkData) -> Iterator[Round]:
         """One: everything but the published test pairs to learn from."""

@@ -19,10 +19,6 @@ from wrappers.recommender import RecommenderWrapper
 Figures = Mapping[str, npt.NDArray[np.float64]]
 
 
-#: Models made of others.
-COMPOSITES = ("ensemble", "hybrid", "attention_hybrid")
-
-
 @dataclass(frozen=True)
 class BenchmarkData:
     """What a protocol is run on.
@@ -94,8 +90,8 @@ class Protocol(ABC):
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Model to published hyperparameters, which the search tries besides the defaults."""
 
-    def settings(self, data: BenchmarkData) -> Mapping[str, Mapping[str, Any]]:
-        """Model to hyperparameters that follow from how the protocol holds out, and are not searched for."""
+    def settings(self, data: BenchmarkData) -> Mapping[str, Any]:
+        """Options that follow from how the protocol holds out: set for every model that has them, not searched for."""
         return {}
 
     @abstractmethod

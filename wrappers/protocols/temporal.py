@@ -14,7 +14,7 @@ from evaluation.splits import Split, temporal
 from wrappers.base import EvaluationConfig
 from wrappers.offline import evaluate_recommender
 from wrappers.protocols.full_ranking import judge_lists
-from wrappers.protocols.protocol import COMPOSITES, BenchmarkData, Figures, Protocol, Round
+from wrappers.protocols.protocol import BenchmarkData, Figures, Protocol, Round
 from wrappers.recommender import RecommenderWrapper
 
 _TEST_FRACTION, _LIKED, _K = 0.2, 4.0, 10
@@ -36,10 +36,9 @@ class Temporal(Protocol):
     models = ("popularity", "ease", "logreg", "lightgbm", "wide_deep", "hybrid")
     needs = "any MovieLens release with times, e.g. ml-latest-small (https://grouplens.org/datasets/movielens/latest/)"
 
-    def settings(self, data: BenchmarkData) -> Mapping[str, Mapping[str, Any]]:
+    def settings(self, data: BenchmarkData) -> Mapping[str, Any]:
         """Models made of others learn from each user's latest ratings, from what is liked, and give probabilities."""
-        learned = {"hold_out": "latest", "liked_rating": _LIKED}
-        return {**dict.fromkeys(COMPOSITES, learned), "hybrid": {**learned, "meta": "classification"}}
+        return {"hold_out": "latest", "liked_rating": _LIKED, "meta": "classification"}
 
     def rounds(self, data: BenchmarkData) -> Iterator[Round]:
         """One."""

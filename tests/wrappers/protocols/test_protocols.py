@@ -300,11 +300,20 @@ def test_every_recipe_is_of_options_that_its_model_has(name: str) -> None:
 
 def test_what_follows_from_how_a_protocol_holds_out_is_set() -> None:
     interactions = world()
-    timed = protocol("loo99").settings(BenchmarkData("x", interactions))
-    assert timed["hybrid"] == {"hold_out": "latest"}
+    assert protocol("loo99").settings(BenchmarkData("x", interactions)) == {"hold_out": "latest"}
     untimed = Interactions(interactions.ratings.assign(timestamp=0), interactions.items)
     assert protocol("loo99").settings(BenchmarkData("x", untimed)) == {}
-    assert protocol("temporal").settings(BenchmarkData("x", interactions))["hybrid"]["meta"] == "classification"
+    assert protocol("temporal").settings(BenchmarkData("x", interactions))["meta"] == "classification"
     for name in protocol_names():
-        for model, options in protocol(name).settings(BenchmarkData("x", interactions)).items():
-            registry.model(model)(options)
+        options = protocol(name).settings(BenchmarkData("x", interactions))
+        config = registry.model("hybrid")(options).config.model_dump()
+        assert {option: config[option] for option in options} == options
+
+
+def test_what_follows_is_set_for_the_models_that_have_such_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = protocol("ms75")
+    monkeypatch.setattr(type(chosen), "settings", lambda self, data: {"hold_out": "latest"})
+    benchmarked = run_protocol(chosen, BenchmarkData("x", world()), ["popularity", "ensemble"], None)
+    found = {one.model: one.params for one in benchmarked}
+    assert "hold_out" not in found["popularity"]
+    assert found["ensemble"]["hold_out"] == "latest"

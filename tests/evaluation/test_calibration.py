@@ -1,4 +1,4 @@
-"""Curves and calibration against scikit-learn, and what they are where there is nothing to draw."""
+"""Calibration against scikit-learn, and what it is where there is nothing to draw."""
 
 from __future__ import annotations
 
@@ -9,66 +9,13 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from evaluation.calibration import Foretold, calibration
-from evaluation.curves import lift_curve, precision_recall_curve, roc_curve
 from evaluation.wilson import wilson_interval
-
-#: Scores of few values, so that most are tied, and of many.
-ROUNDINGS = (1, 8)
 
 
 def sample(seed: int, digits: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = rng.random(n) < 0.3
     return labels, np.round(np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1), digits)
-
-
-@pytest.mark.parametrize("digits", ROUNDINGS)
-@pytest.mark.parametrize("seed", range(3))
-def test_curves_agree_with_scikit_learn(seed: int, digits: int) -> None:
-    labels, scores = sample(seed, digits)
-    roc = roc_curve(labels, scores)
-    false, true, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
-    np.testing.assert_allclose([roc.false_positive_rate, roc.true_positive_rate], [false, true])
-    assert roc.auc == pytest.approx(metrics.roc_auc_score(labels, scores))
-    found = precision_recall_curve(labels, scores)
-    precision, recall, _ = metrics.precision_recall_curve(labels, scores)
-    np.testing.assert_allclose([found.precision, found.recall], [precision[::-1], recall[::-1]])
-    assert found.average_precision == pytest.approx(metrics.average_precision_score(labels, scores))
-
-
-def test_lift_by_hand() -> None:
-    found = lift_curve([1, 0, 1, 0, 0], [0.9, 0.8, 0.8, 0.1, 0.1])
-    np.testing.assert_allclose(found.depth, [0, 0.2, 0.6, 1.0])
-    np.testing.assert_allclose(found.gain, [0, 0.5, 1.0, 1.0])
-    np.testing.assert_allclose(found.lift, [np.nan, 2.5, 1 / 0.6, 1.0])
-
-
-def test_shuffled_scores_are_chance() -> None:
-    labels, scores = sample(0, 8, n=20_000)
-    shuffled = np.random.default_rng(1).permutation(scores)
-    assert roc_curve(labels, scores).auc > 0.7
-    assert roc_curve(labels, shuffled).auc == pytest.approx(0.5, abs=0.015)
-    assert precision_recall_curve(labels, shuffled).average_precision == pytest.approx(labels.mean(), abs=0.015)
-    assert lift_curve(labels, shuffled).lift[5_000] == pytest.approx(1.0, abs=0.06)
-
-
-def test_one_kind_of_row_or_none() -> None:
-    for labels in ([1, 1], [0, 0]):
-        assert np.isnan(roc_curve(labels, [0.1, 0.2]).auc)
-    assert precision_recall_curve([1, 1], [0.1, 0.2]).average_precision == 1.0
-    assert np.isnan(precision_recall_curve([0, 0], [0.1, 0.2]).average_precision)
-    nothing = roc_curve([], [])
-    assert nothing.true_positive_rate.shape == (1,)
-    assert np.isnan(nothing.auc)
-    assert np.isnan(precision_recall_curve([], []).average_precision)
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores"), [([0, 1], [0.5]), ([0, 2], [0.1, 0.2]), ([0, 1], [0.1, np.nan]), ([[0]], [[0.1]])]
-)
-def test_what_cannot_be_drawn_is_refused(labels: list, scores: list) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        roc_curve(labels, scores)
 
 
 def test_calibration_agrees_with_scikit_learn() -> None:
