@@ -19,6 +19,9 @@ from wrappers.vector_prior import VectorPrior
 
 #: Shape of the Gamma prior, of mean 1, of how precisely a user rates against others: worth twice as many ratings.
 _PRECISION_SHAPE = 3.0
+#: The least noise a rating is taken to have, a hundredth of the ratings' standard deviation, as a precision. No star is
+#: as exact; ratings without any noise would drive the precision to where float32 solves nothing any more.
+_FINEST = 1e4
 #: Standard deviation of the vectors to begin with.
 _START = 0.1
 #: Numbers per user and item that are kept of the expected ratings, for each that a draw has. On ml-latest-small a
@@ -85,6 +88,7 @@ def expected_ratings(
 
         rating of u for i ~ N(mean + b_u + c_i + x_u'y_i, 1 / (a w_u)),   a ~ Gamma(1, 1),   w_u ~ Gamma(3, 3)
 
+    with a w_u at most ``_FINEST``.
     A draw counts with the users' conditional means in place of their vectors, which has the same expectation and less
     variance (Rao & Blackwell). The draws' factors side by side are one product of rank epochs x embedding_size; of that
     its strongest 2 x embedding_size directions are kept.
@@ -200,7 +204,8 @@ def _draws(
         drawn = users.draw(items, precision * of_user, of_item, rng, pool)
         errors = drawn.squared_errors
         of_user = rng.gamma(_PRECISION_SHAPE + users.n_rated / 2) / (_PRECISION_SHAPE + precision * errors / 2)
-        precision = rng.gamma(1.0 + ratings.nnz / 2) / (1.0 + float(errors @ of_user) / 2)
+        precision = min(rng.gamma(1.0 + ratings.nnz / 2) / (1.0 + float(errors @ of_user) / 2), _FINEST)
+        of_user = np.minimum(of_user, _FINEST / precision)
         if number >= sampling.burn_in:
             kept.add(drawn.means, items.vectors)
         progress(number + 1, total)

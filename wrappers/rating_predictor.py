@@ -25,8 +25,8 @@ from wrappers.truncated_svd import Directions, truncated_svd
 
 
 class RatingPredictorConfig(RecommenderConfig):
-    """Hyperparameters of a rating predictor, chosen inside ml-latest-small's training part
-    (benchmarks/rating_defaults.py).
+    """Hyperparameters of a rating predictor, chosen inside ml-latest-small's training part: what ratings depend on by
+    RMSE (benchmarks/rating_defaults.py), what lists alone do by NDCG@10 (benchmarks/model_defaults.py).
     """
 
     embedding_size: int = Field(16, ge=1)
@@ -40,7 +40,7 @@ class RatingPredictorConfig(RecommenderConfig):
     reg: float = Field(300.0, gt=0)
     """Ridge penalty on who goes with what in lists, in users: more smooths more. Predicted ratings do not depend on
     it."""
-    rating_effect: float = Field(3.0, ge=0)
+    rating_effect: float = Field(3.0, ge=0, le=50)
     """How much the predicted rating counts in lists: from the lowest to the highest it multiplies an item's score by
     exp(rating_effect). 0: who rates what alone."""
     seed: int = Field(0, ge=0, lt=2**32)
@@ -93,7 +93,7 @@ class RatingPredictor(RecommenderWrapper):
         config, known = self.config, self.known
         ratings = to_csr(interactions.ratings, known.users, known.items, binary=False)
         self._range = np.array([ratings.data.min(), ratings.data.max()], np.float32)
-        # The same directions on every machine: threads of BLAS add up in an order that depends on their number.
+        # The same directions on any number of cores: threads of BLAS add up in an order that depends on how many.
         with threadpool_limits(1, "blas"):
             together = truncated_svd(aslinearoperator(known.history), config.directions, passes=4, seed=config.seed)
             traits = self._traits(together)

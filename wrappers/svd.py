@@ -10,7 +10,7 @@ from wrappers.truncated_svd import Directions
 
 
 class SVDConfig(RatingPredictorConfig):
-    """Hyperparameters of SVD, chosen inside ml-latest-small's training part (benchmarks/rating_defaults.py)."""
+    """Hyperparameters of SVD, chosen as the base says."""
 
 
 class SVD(RatingPredictor):

@@ -11,7 +11,7 @@ from wrappers.truncated_svd import Directions
 
 
 class SVDppConfig(RatingPredictorConfig):
-    """Hyperparameters of SVD++, chosen inside ml-latest-small's training part (benchmarks/rating_defaults.py)."""
+    """Hyperparameters of SVD++, chosen as the base says."""
 
 
 class SVDpp(RatingPredictor):

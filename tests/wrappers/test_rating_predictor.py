@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.errors import ConfigError
 from evaluation.rating_errors import rating_errors
 from tests.small_interactions import random_interactions
 from tests.small_ratings import low_rank_ratings, ratings_of
@@ -92,6 +93,45 @@ def test_the_scale_of_the_ratings_does_not_matter(kind: type[RatingPredictor]) -
     pairs = made.test.ratings["user_id"], made.test.ratings["item_id"]
     one, other = (kind(SHORT).fit(data).predict_ratings(*pairs) for data in (made.train, larger))
     np.testing.assert_allclose(other, 16 * one - 8, atol=0.05)
+
+
+def test_ratings_without_noise_are_predicted(kind: type[RatingPredictor]) -> None:
+    """Many such would teach that there is so little noise that nothing can be solved in float32 any more."""
+    rng = np.random.default_rng(3)
+    users, items = rng.normal(size=(300, 2)), rng.normal(size=(3000, 2))
+    user, item = np.nonzero(rng.random((300, 3000)) < rng.random((300, 1)) ** 2 * rng.random(3000) ** 2)
+    exact = np.einsum("nd,nd->n", users[user], items[item])
+    train = ratings_of(user, item, exact)
+    predictor = kind({"embedding_size": 16, "epochs": 10, "burn_in": 40}).fit(train)
+    assert predictor.rating_errors(train).rmse < 0.01 * exact.std()
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "stars"),
+    [([7], [9], [3.0]), ([7, 7, 7], [1, 2, 3], [1.0, 5.0, 2.0]), ([1, 2, 3], [9, 9, 9], [4.5, 0.5, 3.0])],
+    ids=["one rating", "one user", "one item"],
+)
+def test_the_least_data_are_enough(
+    kind: type[RatingPredictor], users: list[int], items: list[int], stars: list[float]
+) -> None:
+    predictor = kind(SHORT).fit(ratings_of(users, items, stars))
+    predicted = predictor.predict_ratings([*users, -1, users[0], -1], [*items, items[0], -1, -1])
+    assert (predicted >= min(stars)).all()
+    assert (predicted <= max(stars)).all()
+    assert np.isfinite(predictor.score(np.arange(len(set(users))))).all()
+
+
+def test_a_pair_is_predicted_alone_as_in_company(fitted: RatingPredictor) -> None:
+    users, items = low_rank_ratings().test.ratings[["user_id", "item_id"]].to_numpy()[:50].T
+    alone = [fitted.predict_ratings([user], [item])[0] for user, item in zip(users, items, strict=True)]
+    np.testing.assert_array_equal(fitted.predict_ratings(users, items), alone)
+
+
+def test_the_strongest_effect_of_ratings_leaves_scores_finite(kind: type[RatingPredictor]) -> None:
+    predictor = kind({**SHORT, "rating_effect": 50}).fit(low_rank_ratings(60, 40).train)
+    assert np.isfinite(predictor.score(np.arange(60))).all()
+    with pytest.raises(ConfigError, match="rating_effect"):
+        kind({"rating_effect": 90})
 
 
 def test_scores_are_the_documented_product(fitted: RatingPredictor) -> None:

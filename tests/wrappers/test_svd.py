@@ -1,4 +1,4 @@
-"""SVD learns from the values of ratings; on real ones it beats what is published of gradient descent."""
+"""SVD learns from the values of ratings; on real ones it beats gradient descent."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_a_careless_user_counts_less() -> None:
 
 @pytest.mark.real_data
 @pytest.mark.long
-def test_a_fold_of_real_ratings_beats_the_published_figures(movielens: Path) -> None:
-    """Surprise's SVD and kNN-baseline have .873 and .874 on ml-latest-small's five folds."""
+def test_a_fold_of_real_ratings_beats_gradient_descent(movielens: Path) -> None:
+    """Surprise 1.1.4's SVD and kNN-baseline have .877 and .874 on this fold."""
     everything = LocalDataLoader(movielens).load()
     fold = kfold(len(everything), 5, 0)[0]
     errors = SVD().fit(everything.take(fold.train)).rating_errors(everything.take(fold.test))

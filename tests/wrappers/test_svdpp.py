@@ -66,8 +66,8 @@ def test_directions_have_an_effect_on_predictions() -> None:
 
 @pytest.mark.real_data
 @pytest.mark.long
-def test_a_fold_of_real_ratings_beats_the_published_figures(movielens: Path) -> None:
-    """Surprise's SVD++ has .862 on ml-latest-small's five folds."""
+def test_a_fold_of_real_ratings_beats_gradient_descent(movielens: Path) -> None:
+    """Surprise 1.1.4's SVD++ has .867 on this fold."""
     everything = LocalDataLoader(movielens).load()
     fold = kfold(len(everything), 5, 0)[0]
     errors = SVDpp().fit(everything.take(fold.train)).rating_errors(everything.take(fold.test))

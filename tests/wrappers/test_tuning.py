@@ -52,6 +52,20 @@ def test_the_same_seed_tries_the_same() -> None:
     assert [trial.config for trial in one.trials] == [trial.config for trial in other.trials]
 
 
+def test_the_same_settings_are_judged_once() -> None:
+    judged: list[int] = []
+
+    def judge(recommender: RecommenderWrapper) -> Iterator[float]:
+        judged.append(recommender.config.explore_slots)
+        yield float(recommender.config.explore_slots)
+
+    tuned = tune(["searched"], judge, Search(trials=10), fixed={"searched": {"reg": 7.0}})
+    # The default is 0 as well: a choice that names it is nothing new.
+    assert sorted(judged) == [0, 1]
+    assert len(tuned.trials) == 10
+    assert tuned.value == 1.0
+
+
 def test_what_is_given_first_is_tried_second() -> None:
     tuned = tune(["searched"], best_at(20), Search(trials=2), first=[{"reg": 20.0, "explore_slots": 0}])
     assert tuned.config == {"reg": 20.0, "explore_slots": 0}
