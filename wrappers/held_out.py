@@ -63,12 +63,14 @@ def mean_ndcg(scores: npt.NDArray[np.float32], held_out: HeldOut, k: int = 10) -
     An item's rank is that among what the user did not rate, the others held out included; among equals it comes last.
 
     Args:
-        scores: (n, n_items) float32 of ``held_out.users``; changed.
+        scores: (n, n_items) float32 of ``held_out.users``; changed. A row with a NaN has no ranking: the mean is NaN.
         held_out: At least one rating.
         k: Length of a list.
     """
     seen = held_out.learned[held_out.users]
     scores[np.repeat(np.arange(len(scores)), np.diff(seen.indptr)), seen.indices] = -np.inf
+    if np.isnan(scores).any():
+        return float("nan")
     target = scores[held_out.row, held_out.item][:, np.newaxis]
     # Small blocks: a row is copied for each of its items, and copies stay in the processor's cache.
     size = max(1, _CELLS // scores.shape[1])

@@ -51,7 +51,12 @@ class TrainingTask(ABC):
     def optimizer(self, network: nn.Module, config: LightningConfig) -> torch.optim.Optimizer:
         """What moves the weights: AdamW as the config says."""
         # Fused: one pass over the weights a step, where most of a small network's time goes.
-        return torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.reg, fused=True)
+        decay = config.reg * self.share_of_decay()
+        return torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=decay, fused=True)
+
+    def share_of_decay(self) -> float:
+        """Share of ``reg`` that a step applies."""
+        return 1.0
 
     def speed(self, epoch: int) -> float:
         """Share of the learning rate that an epoch, from 0, is run at."""
@@ -82,7 +87,7 @@ def train(task: TrainingTask, config: LightningConfig, *, name: str) -> nn.Modul
         The network with the best epoch's weights, in evaluation mode and the processor's memory.
 
     Raises:
-        ConfigError: The accelerator is not there, or the loss is not finite.
+        ConfigError: The accelerator is not there, or the loss or the validation score is not finite.
         TrackingError: MLflow refused.
     """
     where = accelerator(config, name=name)
@@ -165,6 +170,11 @@ class _Module(LightningModule):
                 f"learning_rate == {self._config.learning_rate}"
             )
         score = self._validation_score()
+        if not math.isfinite(score or 0.0):
+            raise ConfigError(
+                f"{self._name}: the validation score is not finite in epoch {epoch + 1}; lower "
+                f"learning_rate == {self._config.learning_rate}"
+            )
         self._compare(epoch, score)
         figures = {"train_loss": loss} if score is None else {"train_loss": loss, "validation_score": score}
         if self.logger is not None:
@@ -243,12 +253,14 @@ def _torch_as_before(config: LightningConfig) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's remarks on accelerators, tips and data loaders."""
+    """Without remarks: Lightning's on accelerators, tips and data loaders, torch's on layers of no columns."""
     names = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning(_fabric)?\..*")
+        # Data without genres, years or tags are no fault of the user's.
+        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,7 @@ class NCFTask(TrainingTask):
         # Who rated everything, or nothing, has nothing to be told apart.
         n_rated = np.diff(self._learned.indptr)
         self._users = np.flatnonzero((n_rated > 0) & (self._sampler.n_unrated > 0))
+        self._step = max(1, min(config.batch_size, len(self._users) // _LEAST_STEPS))
 
     def network(self) -> nn.Module:
         """New, or with GMF's weights."""
@@ -107,8 +109,7 @@ class NCFTask(TrainingTask):
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Each user once: ``_against_catalogue`` or ``_against_negatives``."""
         rng = np.random.default_rng((self._config.seed, epoch))
-        size = max(1, min(self._config.batch_size, len(self._users) // _LEAST_STEPS))
-        users = rng.permutation(self._users)
+        users, size = rng.permutation(self._users), self._step
         for start in range(0, len(users), size):
             batch = np.sort(users[start : start + size])
             rated = self._learned[batch]
@@ -151,6 +152,10 @@ class NCFTask(TrainingTask):
         labels[:, 0] = 1
         return functional.binary_cross_entropy_with_logits(scores, labels)
 
+    def share_of_decay(self) -> float:
+        """``reg`` is an epoch's."""
+        return 1 / max(1, math.ceil(len(self._users) / self._step))
+
     def speed(self, epoch: int) -> float:
         """Ever slower: at full speed lists change much from epoch to epoch, for no better or worse on the whole."""
         first = 1.0 if self._start is None else _SPEED_AFTER_PRETRAINING
@@ -168,7 +173,7 @@ class NCFTask(TrainingTask):
 
 
 def ncf_task(history: sparse.csr_array[Any, Any], config: NCFConfig, name: str) -> NCFTask:
-    """What to train: NeuMF from a trained GMF, its halves from nothing."""
+    """What to train: NeuMF from a trained GMF where it is to, all else from nothing."""
     if config.variant != "neumf" or not config.pretrain:
         return NCFTask(history, config)
     half = config.model_copy(update={"variant": "gmf"})

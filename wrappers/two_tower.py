@@ -39,8 +39,9 @@ class TwoTowerConfig(LightningConfig):
     """Users of one step at most; there are at least five steps in an epoch."""
     learning_rate: float = Field(0.02, gt=0)
     """Step length of Adam in the first epoch; it falls to 0 over ``epochs``."""
-    reg: float = Field(1.0, ge=0)
-    """Weight decay, applied by each step apart from the gradient (Loshchilov & Hutter 2019): more smooths more."""
+    reg: float = Field(5.0, ge=0)
+    """Weight decay of an epoch, apart from the gradient (Loshchilov & Hutter 2019), in equal shares by its steps: the
+    more users, the more steps, and what holds weights back must not grow with them. More smooths more."""
     validation_share: float = Field(0.05, ge=0, lt=1)
     """Share of a user's training ratings, rounded up, that is held out to choose the epoch; 0 runs all epochs."""
     validation_users: int = Field(500, ge=1)
@@ -67,7 +68,7 @@ class TwoTower(PytorchLightningWrapper, FactorRecommender):
         "dropout": Numbers(0.2, 0.7),
         "target_share": Numbers(0.1, 0.5),
         "learning_rate": Numbers(0.002, 0.02, log=True),
-        "reg": Numbers(0.05, 3, log=True),
+        "reg": Numbers(0.25, 15, log=True),
     }
 
     def _task(self, data: sparse.csr_array[Any, Any]) -> TrainingTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ class TwoTowerTask(TrainingTask):
         self._held_out = hold_out(history, config.validation_share, config.validation_users, config.seed)
         self._learned = self._held_out.learned
         self._users = np.flatnonzero(np.diff(self._learned.indptr) > 1)
+        self._step = max(1, min(config.batch_size, len(self._users) // _LEAST_STEPS))
         self._share = np.bincount(self._learned.indices, minlength=history.shape[1]) / self._learned.nnz
 
     def network(self) -> nn.Module:
@@ -76,8 +78,7 @@ class TwoTowerTask(TrainingTask):
         drawn (m,); where in b x m the items to foretell (t,) (t,) and the given ones (s,) (s,) are.
         """
         rng = np.random.default_rng((self._config.seed, epoch))
-        size = max(1, min(self._config.batch_size, len(self._users) // _LEAST_STEPS))
-        users = rng.permutation(self._users)
+        users, size = rng.permutation(self._users), self._step
         for start in range(0, len(users), size):
             batch = np.sort(users[start : start + size])
             rated = self._learned[batch]
@@ -129,6 +130,10 @@ class TwoTowerTask(TrainingTask):
         scores = scores.index_put((seen_row, seen_place), scores.new_tensor(-torch.inf))
         n_wanted = torch.bincount(row, minlength=len(user))
         return ((torch.logsumexp(scores, dim=1) * n_wanted).sum() - wanted) / len(row)
+
+    def share_of_decay(self) -> float:
+        """``reg`` is an epoch's."""
+        return 1 / max(1, math.ceil(len(self._users) / self._step))
 
     def speed(self, epoch: int) -> float:
         """Ever slower: at full speed lists change much from epoch to epoch, for no better or worse on the whole."""

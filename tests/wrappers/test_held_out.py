@@ -37,6 +37,12 @@ def test_nothing_may_be_held_out() -> None:
     assert found.learned.nnz == history.nnz
 
 
+def test_scores_that_are_no_numbers_have_no_ndcg() -> None:
+    held_out = HeldOut(sparse.csr_array((1, 3), dtype=np.float32), np.array([0]), np.array([0]), np.array([2]))
+    # Nothing is larger than NaN, which would make it the best of all.
+    assert np.isnan(mean_ndcg(np.full((1, 3), np.nan, np.float32), held_out))
+
+
 def test_ndcg_is_that_among_what_was_not_learned() -> None:
     learned = sparse.csr_array(np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32))
     # The first: item 0 was learned, item 2 is second behind 4; item 3 is last, its equal 1 ahead of it.

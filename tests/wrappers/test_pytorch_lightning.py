@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ConfigError
+from core.interactions import Interactions
 from tests.small_interactions import random_interactions
 from wrappers import lightning_loop
 from wrappers.lightning_loop import Batch, TrainingTask, train
 from wrappers.ncf import NCF
-from wrappers.pytorch_lightning import LightningConfig
+from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
+from wrappers.training_data import TrainingData
 
 
 class Line(TrainingTask):
@@ -130,6 +133,51 @@ def test_a_long_training_tells_how_far_it_is(
 def test_a_loss_that_is_not_finite_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"line: the loss is not finite in epoch 1; lower learning_rate == 0.1"):
         train(FarTooFast(), config(), name="line")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_not_finite_is_refused(score: float) -> None:
+    with pytest.raises(ConfigError, match="line: the validation score is not finite in epoch 2; lower learning_rate"):
+        train(Line([0.1, score]), config(epochs=2), name="line")
+
+
+def test_another_process_gives_the_same_bits(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy as np; from tests.small_interactions import random_interactions; "
+        "from wrappers.ncf import NCF; "
+        "np.savez(sys.argv[1], **NCF({'epochs': 2}).fit(random_interactions()).state())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "there.npz")], check=True, env=environment)
+    there = np.load(tmp_path / "there.npz")
+    for name, array in NCF({"epochs": 2}).fit(random_interactions()).state().items():
+        np.testing.assert_array_equal(array, there[name])
+
+
+@pytest.mark.parametrize("name", ["two_tower", "deep_content"])
+def test_data_without_genres_train_in_silence(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from wrappers.registry import model
+
+    bare = Interactions(random_interactions().ratings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model(name)({"epochs": 1}).fit(bare)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["ncf", "two_tower"])
+def test_decay_is_an_epochs_in_however_many_steps(name: str) -> None:
+    from wrappers.registry import model
+
+    half = {"variant": "gmf"} if name == "ncf" else {}
+    for batch_size in (3, 8, 1000):
+        made = model(name)({"batch_size": batch_size, "reg": 2.0, **half})
+        assert isinstance(made, PytorchLightningWrapper)
+        made.known = TrainingData.of(random_interactions(60, 30))
+        task = made._task(made.known.history)
+        steps = len(list(task.batches(0)))
+        (group,) = task.optimizer(task.network(), made.config).param_groups
+        assert group["weight_decay"] * steps == pytest.approx(2.0)
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
