@@ -69,7 +69,8 @@ def benchmark(
         [name for name in names if name not in done],
         Search(trials, seed, minutes * _SECONDS_PER_MINUTE) if trials else None,
         given=_parse_params(params),
-        found_before={row["model"]: row["params"] for row in before},
+        # Not all of its hyperparameters: a composite has defaults of its own for its components.
+        found_before={row["model"]: row.get("chosen", {}) for row in before},
     ):
         found.append(one)
         if json is not None:

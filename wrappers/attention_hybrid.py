@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AttentionHybridConfig(LightningConfig, StackedConfig):
-    """Hyperparameters, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
+    """Hyperparameters, by trials inside ml-latest-small's training part. No grid of them was run."""
 
     embedding_size: int = Field(16, ge=1)
     """Numbers of a token; a multiple of ``heads``."""

@@ -24,6 +24,9 @@ from wrappers.training_data import TrainingData
 #: A component's name is a folder of the artifact.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
+#: By how much contributions may miss the score that they sum to, relative to it and in its deviations.
+_ROUNDING = 0.05
+
 
 class ComponentConfig(Options):
     """One of the recommenders that a composite is made of."""
@@ -133,8 +136,9 @@ class Components:
             item_index: (m,) int64 items.
 
         Returns:
-            As of :meth:`RecommenderWrapper.contributions`: the sum of the components' own, each divided by the
-            deviation of its scores; components that cannot tell are left out. None where none can.
+            As of :meth:`RecommenderWrapper.contributions`: the sum of the components' own, in units of the deviation of
+            their scores. Where these do not sum to a score, being likenesses, the standard score above 0 is shared out
+            by them. Components that cannot tell are left out. None where none can.
         """
         _, rated = stored(self._known.history.indptr, self._known.history.indices, np.array([user_index]))
         total, told = np.zeros((len(item_index), len(rated)), np.float32), False
@@ -175,9 +179,25 @@ class Components:
             return None
         place = {int(item): number for number, item in enumerate(items[rated])}
         column = np.array([place.get(int(item), UNKNOWN) for item in found[0]], np.int64)
+        own = self._in_deviations(name, user_index, item_index[known], found[1])
         part = np.zeros((len(item_index), len(rated)), np.float32)
-        part[np.ix_(known, column[column != UNKNOWN])] = found[1][:, column != UNKNOWN]
-        return part / self._deviation(name, user_index)
+        part[np.ix_(known, column[column != UNKNOWN])] = own[:, column != UNKNOWN]
+        return part
+
+    def _in_deviations(
+        self, name: str, user_index: int, item_index: npt.NDArray[np.int64], own: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """(m, h) of a component's own contributions, on the scale of its standard scores."""
+        scores = self._scores(name, np.array([user_index]))
+        deviation, told = self._deviation(name, user_index), np.nan_to_num(scores[0, item_index])
+        if np.allclose(own.sum(axis=1), told, rtol=_ROUNDING, atol=_ROUNDING * float(deviation)):
+            return own / deviation
+        # Likenesses have no common measure with summands: a hundred cosines would drown what another model added up.
+        above = np.maximum(standard_scores(scores, self.seen(np.array([user_index])))[0, item_index], 0)
+        speaking = np.maximum(own, 0)
+        total = speaking.sum(axis=1, keepdims=True)
+        shared: npt.NDArray[np.float32] = speaking / np.where(total > 0, total, 1) * above[:, np.newaxis]
+        return shared
 
     def _deviation(self, name: str, user_index: int) -> np.float32:
         """Score per standard score: that of the two items farthest apart, or 1 where all score the same."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from core.errors import ConfigError
 from core.interactions import Interactions
 from core.protocols import DataLoader
 from wrappers.artifact import Artifact, wrapper_of
@@ -33,6 +34,8 @@ class CompositeConfig(RecommenderConfig):
         default_factory=lambda: {
             "ease": ComponentConfig(config={"reg": 200.0, "dropout": 0.25}),
             "ials": ComponentConfig(),
+            # Smaller than on its own: as a part it is as good, and its training is the longest.
+            "bpr": ComponentConfig(config={"embedding_size": 64, "epochs": 20}),
             "sequence_knn": ComponentConfig(),
             "sequence_late": ComponentConfig(model="sequence_knn", config={"recency": 1.0}),
             "content": ComponentConfig(),
@@ -42,7 +45,7 @@ class CompositeConfig(RecommenderConfig):
     hold_out: Literal["auto", "random", "latest"] = "auto"
     """What is held out to learn from: "random", every rating once, in folds that are spread evenly over each item's
     ratings; "latest", each user's latest ratings, once, where what comes next is to be foretold; "auto", what is like
-    the loader's own split, or "random" where ratings come without a loader."""
+    the loader's own split, or "random" where ratings come without a loader or know no times."""
     n_folds: int = Field(4, ge=2, le=50)
     """Parts that the ratings are held out in, one after the other; of ``latest``, the share that is."""
     n_candidates: int = Field(100, ge=1, le=10_000)
@@ -50,7 +53,7 @@ class CompositeConfig(RecommenderConfig):
     liked_rating: float = 0.0
     """A held-out rating of at least this is to be found; 0: every one."""
     max_rows: int = Field(1_000_000, ge=1)
-    """About how many candidates to learn from at most; beyond it users are left out at random."""
+    """About how many candidates to learn from at most; of more, whole folds are left out, then users at random."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of what is held out, of users left out, and of whatever else is random."""
 
@@ -134,7 +137,7 @@ class CompositeWrapper(RecommenderWrapper):
             out_of_fold_rows(
                 interactions,
                 self._untrained,
-                HeldOut(self._holds_out_latest, self.config.n_folds, self.config.liked_rating),
+                HeldOut(self._holds_out_latest(interactions), self.config.n_folds, self.config.liked_rating),
                 n_candidates=self.config.n_candidates,
                 max_rows=self.config.max_rows,
                 seed=self.config.seed,
@@ -175,10 +178,13 @@ class CompositeWrapper(RecommenderWrapper):
         self._components = Components(models, self.known)
         super()._take_back(artifact)
 
-    @property
-    def _holds_out_latest(self) -> bool:
+    def _holds_out_latest(self, interactions: Interactions) -> bool:
+        seconds = interactions.ratings["timestamp"].to_numpy()
+        is_timed = len(seconds) < 2 or bool((seconds != seconds[0]).any())
         if self.config.hold_out == "auto":
-            return self._split.startswith(_SPLITS_BY_TIME)
+            return is_timed and self._split.startswith(_SPLITS_BY_TIME)
+        if self.config.hold_out == "latest" and not is_timed:
+            raise ConfigError(f"{self.name}: hold_out == 'latest', but these ratings know no times; take 'random'")
         return bool(self.config.hold_out == "latest")
 
     def _untrained(self) -> dict[str, RecommenderWrapper]:

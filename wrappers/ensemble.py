@@ -21,7 +21,9 @@ from wrappers.search_space import Choices
 
 
 class EnsembleConfig(CompositeConfig):
-    """Hyperparameters, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
+    """Hyperparameters, by trials inside ml-latest-small's training part. The grid in benchmarks/model_defaults.py
+    was not run to its end.
+    """
 
     weights: dict[str, float] = Field(default_factory=dict)
     """Component to its weight, none negative, not all 0; components that are not named get 0. Empty: learned."""

@@ -1,4 +1,4 @@
-"""A stack: what collaborative and content models say, with the context, combined by a model learned on top."""
+"""A stack: what collaborative and content models say, popularity and context, combined by a model learned on top."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _SHARES = (np.float32(0.0), np.float32(0.5), np.float32(1.0))
 
 
 class HybridConfig(StackedConfig):
-    """Hyperparameters, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
+    """Hyperparameters, by trials inside ml-latest-small's training part. The grid in benchmarks/model_defaults.py
+    was not run to its end.
+    """
 
     meta: Meta = "lambdarank"
     """What corrects the ensemble: trees that learn each user's order, trees that learn the probability that an item is
@@ -44,7 +46,8 @@ class HybridConfig(StackedConfig):
 class Hybrid(StackedWrapper):
     """Stacked generalisation (Wolpert 1992), with features beside the scores (Sill et al. 2009).
 
-    Corrects an ensemble (``wrappers.stacked``) by what a meta-learner sees in its components' scores and the context
+    Corrects an ensemble (``wrappers.stacked``) of collaborative models and content by what a meta-learner sees in their
+    out-of-fold scores, and in the context as of the fold: popularity, its trend, age and activity
     (``wrappers.stack_context``). Trees are grown on one half of the users first and judged on the other, and the other
     way round: what does not improve lists there is not taken.
 

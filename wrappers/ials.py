@@ -17,7 +17,9 @@ from wrappers.search_space import Choices, Numbers
 
 
 class IALSConfig(RecommenderConfig):
-    """Hyperparameters of iALS, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
+    """Hyperparameters of iALS, by trials inside ml-latest-small's training part. The grid in
+    benchmarks/model_defaults.py was not run to its end.
+    """
 
     embedding_size: int = Field(128, ge=1)
     """Numbers that describe a user, and an item."""

@@ -99,12 +99,15 @@ def out_of_fold_rows(
         untrained: Makes the components anew.
         held_out: What they do not see.
         n_candidates: Items of each user, those that stand highest in any component's list.
-        max_rows: About how many candidates to make at most; beyond it users are left out at random.
+        max_rows: About how many candidates to make at most. Of more, whole folds are left out, since each costs a
+            training of all components; then users at random.
         seed: Of folds and of users left out.
     """
     n_folds = held_out.n_folds
     splits = latest(interactions, n_folds) if held_out.is_latest else folds(interactions, n_folds, seed)
-    most_users = max(1, max_rows // (n_candidates * max(len(splits), 1)))
+    most_lists = max(1, max_rows // n_candidates)
+    splits = splits[: -(-most_lists // max(1, len(interactions.user_index())))]
+    most_users = max(1, most_lists // max(len(splits), 1))
     parts: list[StackRows] = []
     for number, split in enumerate(splits, 1):
         if len(split.train) and len(split.test):

@@ -14,10 +14,11 @@ from scipy import sparse
 from core.interactions import Interactions, to_csr
 from evaluation.ranks import rank_within
 from wrappers.neighbours import csr_parts, nan_where_empty, square_of_parts
+from wrappers.padded_rows import padded_rows
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
 from wrappers.search_space import Numbers
-from wrappers.top_k import stored
+from wrappers.top_k import stored, top_k
 
 
 class SequenceKNNConfig(RecommenderConfig):
@@ -83,12 +84,16 @@ class SequenceKNN(RecommenderWrapper):
 
     def _nearest(self, similarity: sparse.csr_array[Any, Any]) -> sparse.csr_array[Any, Any]:
         """Each item's nearest others, stored from rated item to scored item."""
-        found = similarity.tocoo()
-        target, source = found.coords
-        kept = target != source
-        target, source, strength = target[kept], source[kept], found.data[kept].astype(np.float32)
-        kept = rank_within(target, -strength, source).rank < self.config.neighbours
-        return sparse.csr_array((strength[kept], (source[kept], target[kept])), shape=similarity.shape)
+        similarity.sort_indices()
+        parts = [(np.empty(0, np.float32), np.empty(0, np.int64), np.empty(0, np.int64))]
+        for target, source, strength in padded_rows(similarity):
+            if source.shape[1]:
+                strength[source == target[:, np.newaxis]] = 0.0
+                place, best = top_k(strength, self.config.neighbours)
+                row, kept = np.nonzero(best > 0)
+                parts.append((best[row, kept], source[row, place[row, kept]], target[row]))
+        best, source, target = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return sparse.csr_array((best, (source, target)), shape=similarity.shape)
 
     def _with_weights(
         self, ratings: pd.DataFrame, user: npt.NDArray[np.int64], order: npt.NDArray[np.int64]

@@ -128,6 +128,19 @@ def test_contributions_are_the_weighted_components_own() -> None:
     np.testing.assert_allclose(np.diff(parts.sum(axis=1)), differences, rtol=1e-3)
 
 
+def test_likenesses_share_out_the_standard_score() -> None:
+    """Cosines do not sum to BPR's score; beside summands they would speak louder, the more the user rated."""
+    data, items = random_interactions(), np.arange(25)
+    both = Ensemble({"components": {"bpr": {}, "ease": {"config": {"reg": 20.0}}}, "weights": {"bpr": 1.0}}).fit(data)
+    rated, parts = both.contributions(3, items) or pytest.fail("it tells nothing")
+    standard = both._components.standard(np.array([3]))[0, 0]
+    np.testing.assert_allclose(parts.sum(axis=1), np.maximum(standard, 0), atol=1e-5)
+    of_bpr, cosines = both._components.models["bpr"].contributions(3, items) or pytest.fail("it tells nothing")
+    np.testing.assert_array_equal(rated, of_bpr)
+    highest = int(standard.argmax())
+    assert parts[highest].argmax() == cosines[highest].argmax()
+
+
 def test_components_that_cannot_tell_are_left_out() -> None:
     only = Ensemble({"components": {"popularity": {}}}).fit(random_interactions())
     assert only.contributions(0, np.array([1])) is None
@@ -158,6 +171,20 @@ def test_it_learns_from_what_is_held_out_like_the_loaders_test_part(
     Ensemble({**SMALL, "hold_out": given}).train(loader)
     Ensemble({**SMALL, "hold_out": given}).fit(loader.train())
     assert [one.is_latest for one in asked] == [is_latest, given == "latest"]
+
+
+def test_without_times_nothing_is_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = random_interactions()
+    untimed = replace(data, ratings=data.ratings.assign(timestamp=0))
+    with pytest.raises(ConfigError, match="hold_out == 'latest', but these ratings know no times; take 'random'"):
+        Ensemble({**SMALL, "hold_out": "latest"}).fit(untimed)
+    split = "temporal(test_fraction=0.2)"
+    monkeypatch.setattr(MemoryLoader, "provenance", lambda _: Provenance("memory", "test", "00", split))
+    auto, random = (
+        Ensemble({**SMALL, "hold_out": one}).train(MemoryLoader(untimed, untimed)).state()["weights"]
+        for one in ("auto", "random")
+    )
+    np.testing.assert_array_equal(auto, random)
 
 
 def test_what_items_have_in_common_is_told_by_the_component_that_knows() -> None:

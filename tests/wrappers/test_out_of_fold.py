@@ -126,6 +126,21 @@ def test_beyond_max_rows_users_are_left_out_at_random() -> None:
     assert some.positive.shape[0] < rows_of(data).positive.shape[0]
 
 
+@pytest.mark.parametrize(("max_rows", "n_trained"), [(300, 1), (301, 2), (900, 3), (10**6, 4)])
+def test_folds_are_made_until_there_are_candidates_enough(max_rows: int, n_trained: int) -> None:
+    """Thirty users make 300 candidates a fold; one fold more would cost a training of every component."""
+    made: list[Memory] = []
+
+    def untrained_memory() -> dict[str, RecommenderWrapper]:
+        made.append(Memory())
+        return {"memory": made[-1]}
+
+    settings = {"n_candidates": 10, "max_rows": max_rows + 9, "seed": 0}
+    rows = out_of_fold_rows(random_interactions(), untrained_memory, HeldOut(), **settings)
+    assert len(made) == n_trained
+    assert 0 < rows.positive.size <= max_rows + 9
+
+
 def test_a_single_rating_leaves_nothing_to_learn_from() -> None:
     rows = rows_of(interactions_of([1], [1]))
     assert (len(rows.positive), rows.tell_apart) == (0, False)

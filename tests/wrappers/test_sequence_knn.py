@@ -49,6 +49,18 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
     np.testing.assert_allclose(model.score(np.array([1]))[0], [1 / 3, 2 / 3, 2 / 3], rtol=1e-6)
 
 
+def test_of_equally_near_ones_the_first_are_kept() -> None:
+    """Against every pair's nearness in a dense matrix, sorted."""
+    data = random_interactions(40, 30)
+    every, some = (SequenceKNN({"window": 3, "neighbours": n}).fit(data)._similarity.toarray().T for n in (30, 4))
+    expected = np.zeros_like(every)
+    for target, near in enumerate(every):
+        best = np.argsort(-near, kind="stable")[:4]
+        expected[target, best] = near[best]
+    assert (np.diff(np.sort(every, axis=1)) == 0).any()
+    np.testing.assert_array_equal(some, expected)
+
+
 def test_recency_weighs_the_latest_most() -> None:
     model = SequenceKNN({"window": 2, "shrinkage": 1.0, "recency": 1.0}).fit(DATA)
     # User 1's latest is 30, before it 20, which counts half, and 10, which counts a third.

@@ -32,6 +32,7 @@ class BenchmarkedModel:
         metrics: Metric, e.g. ``ndcg@10``, to its mean over rounds; NaN where a round has no value.
         fit_seconds: Mean time to train on a round's training part.
         params: Every hyperparameter, the defaults included.
+        chosen: Of these, what was searched for, given, or follows from the protocol; the rest are the model's own.
         search_seconds: Time that went into choosing them; 0 where they were not searched for.
         per_unit: Each of the protocol's compared metrics to (n_units,) each user's mean over rounds, NaN = no value,
             so that a user who is in several rounds counts once.
@@ -43,6 +44,7 @@ class BenchmarkedModel:
     metrics: dict[str, float]
     fit_seconds: float
     params: dict[str, Any]
+    chosen: dict[str, Any] = field(default_factory=dict)
     search_seconds: float = 0.0
     per_unit: dict[str, npt.NDArray[np.float64]] = field(repr=False, compare=False, default_factory=dict)
 
@@ -56,6 +58,7 @@ class BenchmarkedModel:
             "fit_seconds": round(self.fit_seconds, 3),
             "search_seconds": round(self.search_seconds, 3),
             "params": self.params,
+            "chosen": self.chosen,
         }
 
 
@@ -144,6 +147,7 @@ def _benchmarked(
         metrics={metric: _mean(figures, metric) for metric in figures[0]},
         fit_seconds=float(np.mean(seconds)),
         params=recommender.config.model_dump(mode="json"),
+        chosen=config,
         search_seconds=search_seconds,
         per_unit={metric: np.mean([one[metric] for one in figures], axis=0) for metric in protocol.compared},
     )

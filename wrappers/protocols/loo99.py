@@ -50,9 +50,9 @@ class LOO99(Protocol):
     }
 
     def settings(self, data: BenchmarkData) -> Mapping[str, Any]:
-        """Models made of others learn from each user's latest ratings, where the data know times."""
+        """Models made of others learn from each user's latest ratings; from any where the data know no times."""
         timed = data.interactions.ratings["timestamp"].nunique() > 1
-        return {"hold_out": "latest"} if timed else {}
+        return {"hold_out": "latest" if timed else "random"}
 
     def rounds(self, data: BenchmarkData) -> Iterator[Round]:
         """One: everything but the published test pairs to learn from."""

@@ -302,7 +302,7 @@ def test_what_follows_from_how_a_protocol_holds_out_is_set() -> None:
     interactions = world()
     assert protocol("loo99").settings(BenchmarkData("x", interactions)) == {"hold_out": "latest"}
     untimed = Interactions(interactions.ratings.assign(timestamp=0), interactions.items)
-    assert protocol("loo99").settings(BenchmarkData("x", untimed)) == {}
+    assert protocol("loo99").settings(BenchmarkData("x", untimed)) == {"hold_out": "random"}
     assert protocol("temporal").settings(BenchmarkData("x", interactions))["meta"] == "classification"
     for name in protocol_names():
         options = protocol(name).settings(BenchmarkData("x", interactions))
@@ -317,3 +317,11 @@ def test_what_follows_is_set_for_the_models_that_have_such_an_option(monkeypatch
     found = {one.model: one.params for one in benchmarked}
     assert "hold_out" not in found["popularity"]
     assert found["ensemble"]["hold_out"] == "latest"
+
+
+def test_what_was_chosen_is_told_apart_from_defaults() -> None:
+    (found,) = run_protocol(
+        protocol("ms75"), BenchmarkData("x", world()), ["ease"], None, given={"ease": {"dropout": 0.1}}
+    )
+    assert found.chosen == {"dropout": 0.1}
+    assert found.as_dict()["params"]["reg"] == Ease().config.reg

@@ -72,7 +72,8 @@ def test_every_rating_is_held_out_once_and_the_others_are_learned_from(spy: type
     list(run_protocol(Rating5(), data, ["spy"], Search(trials=4)))
     *searched, one, two, three, four, five = map(rows_of, spy.seen)
     assert [one, two, three, four, five] == [everything - rows for rows in held_out]
-    assert len(searched) == 4
+    # One for each of the settings tried: those that come up again are not fitted again.
+    assert 1 <= len(searched) <= 4
     assert all(rows < everything - held_out[0] for rows in searched)
 
 
