@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from cli import benchmark, cross_validate, data, demo, features, models, pipeline, rollout, route, serve, stack, tune
+from cli import (
+    analyze,
+    benchmark,
+    cross_validate,
+    data,
+    demo,
+    design,
+    features,
+    models,
+    pipeline,
+    rollout,
+    route,
+    serve,
+    stack,
+    tune,
+)
 from core.errors import ScreentestError, StepError
 
 app = typer.Typer(
@@ -25,6 +40,8 @@ app.command("route")(route.route)
 app.command("benchmark")(benchmark.benchmark)
 app.command("tune")(tune.tune)
 app.command("cross-validate")(cross_validate.cross_validate)
+app.command("design")(design.design)
+app.command("analyze")(analyze.analyze)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")

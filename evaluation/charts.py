@@ -181,14 +181,19 @@ def shortened(name: str, length: int = 30) -> str:
     return f"{name[: length - 1 - end]}…{name[-end:]}"
 
 
-def svg_of(chart: Any, *, height: int) -> str:
-    """An altair chart in the house style, of a phone's width."""
+def svg_of(chart: Any, *, height: int | None) -> str:
+    """An altair chart in the house style, of a phone's width.
+
+    Args:
+        chart: Any chart.
+        height: CSS pixels; None for a chart made of several, each of which has its own size.
+    """
     import altair as alt
 
+    fit = alt.AutoSizeParams(type="fit-x", contains="padding")
+    size = {} if height is None else {"width": WIDTH, "height": height, "autosize": fit}
     drawn = (
-        chart.properties(
-            width=WIDTH, height=height, padding=8, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-        )
+        chart.properties(padding=8, **size)
         .configure(font="system-ui, sans-serif", background="white")
         .configure_view(stroke=None)
         .configure_axis(

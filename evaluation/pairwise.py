@@ -49,7 +49,7 @@ def pairwise_differences(
     """Compare all pairs, with the same resampled users and the same sign patterns for all of them.
 
     Intervals and p-values are each pair's own: whoever reads several of them corrects the p-values for that
-    (``experiments/multiplicity.py``).
+    (``experiments/inference/multiplicity.py``).
 
     Args:
         values: Model to (n_users,) metric per user; row i is the same user in all. A user with a NaN in any is left

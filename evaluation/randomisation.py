@@ -3,7 +3,7 @@
 Where two models are equally good, which of a user's two values is whose is arbitrary: swapping them changes the sign
 of her difference and nothing else. The p-value is the share of sign patterns whose mean difference is at least as far
 from 0 as the one observed (Fisher 1935, chapter III; for ranking metrics Smucker, Allan & Carterette 2007). Raw:
-whoever makes several tests corrects them (``experiments/multiplicity.py``).
+whoever makes several tests corrects them (``experiments/inference/multiplicity.py``).
 """
 
 from __future__ import annotations

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from experiments.bayesian import gaussian_posterior
-from experiments.clusters import ClusterMoments
+from experiments.bayes.bayesian import gaussian_posterior
 from experiments.guardrails import broken_guardrails
+from experiments.inference.clusters import ClusterMoments
+from experiments.inference.srm import sequential_srm
+from experiments.inference.stratified import Effect, stratified_effect
+from experiments.looks.sequential import Interval, always_valid_pvalue, confidence_sequence
 from experiments.result import DecisionKind, LookResult
-from experiments.sequential import Interval, always_valid_pvalue, confidence_sequence
 from experiments.spec import ExperimentSpec
-from experiments.srm import sequential_srm
-from experiments.stratified import Effect, stratified_effect
 
 Reason = Literal[
     "srm",

@@ -13,8 +13,8 @@ from scipy import optimize, special
 
 from core.errors import DataError
 from experiments.assignment import rollout_variants
-from experiments.clusters import ClusterMoments
 from experiments.decision import LookData, decide
+from experiments.inference.clusters import ClusterMoments
 from experiments.result import DecisionKind
 from experiments.spec import ExperimentSpec
 

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from events.aggregate import SessionRows, count_exposures, health, session_rows
 from events.rollouts import load_looks
-from experiments.clusters import ClusterMoments
 from experiments.decision import Decision, LookData, decide, decide_watch, look_result
+from experiments.inference.clusters import ClusterMoments
 from experiments.result import LookResult, StepResult
 from experiments.spec import ExperimentSpec
 from serving.result_documents import look_of

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from experiments.bayesian import gaussian_posterior
+from experiments.bayes.bayesian import gaussian_posterior
 from experiments.foretelling import OfflineDifference, OfflineEvidence
+from experiments.looks.sequential import always_valid_pvalue, confidence_sequence
 from experiments.report import LeaderboardRow, ReportContext
 from experiments.result import DecisionKind, LookResult, RolloutResult, StepResult
-from experiments.sequential import always_valid_pvalue, confidence_sequence
 from experiments.spec import ExperimentSpec, parse_spec
 
 SPEC: ExperimentSpec = parse_spec(

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.pairwise import pairwise_differences
 from evaluation.report import EvaluatedModel, evaluation_html
 from evaluation.report_tables import ComparedPair
-from experiments.multiplicity import holm
+from experiments.inference.multiplicity import holm
 from tracking.registry import CHALLENGER, CHAMPION, ModelVersion
 from wrappers.contestants import Contestant
 from wrappers.offline import figures_of, metric_name, number_or_none, segment_rows

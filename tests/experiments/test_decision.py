@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.clusters import ClusterMoments
 from experiments.decision import REASONS, LookData, Reason, decide, decide_watch, look_result
+from experiments.inference.clusters import ClusterMoments
 from experiments.spec import ExperimentSpec, Variants
 
 SPEC = ExperimentSpec(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from experiments.assignment import bucket, bucket_ranges, buckets
-from experiments.bayesian import beta_binomial_posterior, gaussian_posterior
-from experiments.sequential import always_valid_pvalue, confidence_sequence
-from experiments.srm import fixed_srm
+from experiments.bayes.bayesian import beta_binomial_posterior, gaussian_posterior
+from experiments.inference.srm import fixed_srm
+from experiments.looks.sequential import always_valid_pvalue, confidence_sequence
 
 CASES = json.loads((Path(__file__).parent / "reference_cases.json").read_text())["cases"]
 

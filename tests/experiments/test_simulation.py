@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from experiments.clusters import ClusterMoments
+from experiments.inference.clusters import ClusterMoments
 from experiments.result import DecisionKind
 from experiments.simulation import _GrowingArm, heterogeneous_users, naive_peeking, simulate_rollouts
 from experiments.spec import ExperimentSpec, Rollout, Step, Variants

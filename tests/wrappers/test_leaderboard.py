@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.randomisation import randomisation_test
-from experiments.multiplicity import holm
+from experiments.inference.multiplicity import holm
 from tests.leaderboard_page import FACTS, TRIO, leaderboard
 from tests.page_outline import PageOutline
 from wrappers.leaderboard import Leaderboard

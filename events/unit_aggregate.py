@@ -1,0 +1,198 @@
+"""Anyone's experiment, as rows of events or of units, summed up per arm by one Ibis expression.
+
+A unit may have any number of rows; what it brings is one row per unit before arms are summed, since units were
+randomised and events were not. The expression runs on DuckDB and on Spark alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+#: How a unit's rows become its number: added up; 1 if any is above 0; their mean, for what is the same on each.
+Reduction = Literal["sum", "any", "mean"]
+#: What became of units: ``kept``; ``two_variants``: their rows name several; ``no_variant``: none of their rows does.
+Fate = Literal["kept", "two_variants", "no_variant"]
+
+#: Stands for the number of a unit's rows.
+ROWS = ""
+SEVERAL_SEGMENTS = "(several)"
+_UNIT, _VARIANT, _OTHER, _SEGMENT, _FATE = "unit", "variant", "other_variant", "segment", "fate"
+
+
+class UnitNumber(NamedTuple):
+    """A number that each unit brings.
+
+    Attributes:
+        column: Of the table; ``ROWS`` counts the unit's rows.
+        reduction: How the rows of a unit become one number.
+    """
+
+    column: str
+    reduction: Reduction = "sum"
+
+
+@dataclass(frozen=True)
+class ExperimentTable:
+    """Which column of a table is what.
+
+    Attributes:
+        unit: What was randomised, e.g. ``user_id``.
+        variant: What the unit got.
+        metrics: The numbers of each metric, e.g. numerator and denominator and their covariates.
+        segment: To divide the arms by; None: undivided. Units with several values are ``SEVERAL_SEGMENTS``.
+    """
+
+    unit: str
+    variant: str
+    metrics: Sequence[Sequence[UnitNumber]]
+    segment: str | None = None
+
+
+class ArmCell(NamedTuple):
+    """The units of one arm, in one segment.
+
+    Attributes:
+        variant: As the table has it, as text; empty where ``fate`` is not ``kept``.
+        segment: As the table has it, as text; empty where there is none.
+        fate: What became of these units.
+        units: All of them, whatever their metrics.
+        counted: (n_metrics,) int64, units whose numbers of the metric are all there and finite.
+        means: Per metric (p,) float64, over the counted units; NaN where there are none.
+        crosses: Per metric (p, p) float64, summed products of the deviations from the means.
+    """
+
+    variant: str
+    segment: str
+    fate: Fate
+    units: int
+    counted: npt.NDArray[np.int64]
+    means: tuple[npt.NDArray[np.float64], ...]
+    crosses: tuple[npt.NDArray[np.float64], ...]
+
+
+def arm_cells(table: Any, columns: ExperimentTable) -> list[ArmCell]:
+    """Run the expression and read its few rows.
+
+    Args:
+        table: An Ibis table; its columns are there and numeric where numbers are made of them.
+        columns: Which is what. Rows without a unit are left out; ``rows_without_unit`` counts them.
+
+    Returns:
+        Ordered by fate, variant and segment; empty of no rows.
+    """
+    found = arm_expression(table, columns).to_pyarrow().to_pylist()
+    cells = [_cell(row, columns) for row in found]
+    return sorted(cells, key=lambda cell: (cell.fate, cell.variant, cell.segment))
+
+
+def rows_without_unit(table: Any, unit: str) -> int:
+    """Rows that name no unit."""
+    return int(table.filter(table[unit].isnull()).count().to_pyarrow().as_py())
+
+
+def arm_expression(table: Any, columns: ExperimentTable) -> Any:
+    """The expression that ``arm_cells`` runs: one row per fate, variant and segment."""
+    import ibis
+
+    per_unit = _per_unit(table, columns)
+    fate = ibis.cases(
+        (per_unit[_VARIANT].isnull(), "no_variant"),
+        (per_unit[_VARIANT] != per_unit[_OTHER], "two_variants"),
+        else_="kept",
+    )
+    per_unit = per_unit.mutate(**{_FATE: fate})
+    kept = per_unit.mutate(
+        **{_VARIANT: ibis.ifelse(per_unit[_FATE] == "kept", per_unit[_VARIANT], ibis.null(per_unit[_VARIANT].type()))}
+    )
+    keys = [_FATE, _VARIANT, *([_SEGMENT] if columns.segment is not None else [])]
+    sums = {"units": kept.count()}
+    for metric, numbers in enumerate(columns.metrics):
+        sums |= _moments(kept, metric, len(numbers))
+    return kept.group_by(keys).aggregate(**sums)
+
+
+def _per_unit(table: Any, columns: ExperimentTable) -> Any:
+    """One row per unit: its variant, the largest one it names, segment, and its numbers."""
+    import ibis
+
+    rows = table.filter(table[columns.unit].notnull())
+    found = {_VARIANT: rows[columns.variant].min(), _OTHER: rows[columns.variant].max()}
+    if columns.segment is not None:
+        segment = rows[columns.segment].cast("string")
+        found[_SEGMENT] = ibis.ifelse(segment.min() == segment.max(), segment.min(), SEVERAL_SEGMENTS)
+    for metric, numbers in enumerate(columns.metrics):
+        for place, number in enumerate(numbers):
+            found[_name(metric, place)] = _number(rows, number)
+    return rows.group_by(**{_UNIT: rows[columns.unit]}).aggregate(**found)
+
+
+def _number(rows: Any, number: UnitNumber) -> Any:
+    """A unit's number; null where one of its rows has none, so that what is missing is never taken for 0."""
+    import ibis
+
+    if number.column == ROWS:
+        return rows.count().cast("float64")
+    column = rows[number.column].cast("float64")
+    reduced = {
+        "sum": column.sum(),
+        "any": (column > 0).cast("float64").max(),
+        "mean": column.mean(),
+    }[number.reduction]
+    return ibis.ifelse(column.count() == rows.count(), reduced, ibis.null("float64"))
+
+
+def _moments(kept: Any, metric: int, size: int) -> dict[str, Any]:
+    """Count, means and variances of one metric over the units that have all its numbers."""
+    numbers = [kept[_name(metric, place)] for place in range(size)]
+    there = numbers[0].notnull()
+    for number in numbers:
+        there = there & number.notnull() & ~number.isnan() & ~number.isinf()
+    found = {f"n_{metric}": there.sum()}
+    for one in range(size):
+        found[f"mean_{metric}_{one}"] = numbers[one].mean(where=there)
+        found[f"cross_{metric}_{one}_{one}"] = numbers[one].var(where=there, how="pop")
+        for two in range(one):
+            found[f"cross_{metric}_{one}_{two}"] = numbers[one].cov(numbers[two], where=there, how="pop")
+    return found
+
+
+def _cell(row: dict[str, Any], columns: ExperimentTable) -> ArmCell:
+    sizes = [len(numbers) for numbers in columns.metrics]
+    counted = np.array([row[f"n_{metric}"] or 0 for metric in range(len(sizes))], np.int64)
+    means = tuple(
+        np.array([row[f"mean_{metric}_{one}"] for one in range(size)], np.float64) for metric, size in enumerate(sizes)
+    )
+    crosses = tuple(
+        counted[metric] * np.array([[_cross(row, metric, one, two) for two in range(size)] for one in range(size)])
+        for metric, size in enumerate(sizes)
+    )
+    return ArmCell(
+        variant=_text(row[_VARIANT]),
+        segment=_text(row.get(_SEGMENT)),
+        fate=row[_FATE],
+        units=row["units"],
+        counted=counted,
+        means=means,
+        crosses=crosses,
+    )
+
+
+def _cross(row: dict[str, Any], metric: int, one: int, two: int) -> float:
+    found = row[f"cross_{metric}_{max(one, two)}_{min(one, two)}"]
+    return 0.0 if found is None else float(found)
+
+
+def _name(metric: int, place: int) -> str:
+    return f"number_{metric}_{place}"
+
+
+def _text(value: Any) -> str:
+    """As people write it: a Boolean as CSV files have it."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

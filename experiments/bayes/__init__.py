@@ -1,0 +1,1 @@
+"""What to believe: posteriors of lifts and shares, chance to win, expected loss, stopping by loss."""

@@ -1,0 +1,1 @@
+"""An experiment over time: periods, sessions, novelty, carry-over, anomalies, CUSUM, regret."""

@@ -1,0 +1,1 @@
+"""Before an experiment: baselines, power, sample size, duration, whole designs."""

@@ -1,0 +1,150 @@
+"""What an analysis comes to, in the vocabulary of decisions, with reasons."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from experiments.analysis import Analysis, Finding
+from experiments.bayes.bayesian_stopping import stop_by_loss
+from experiments.result import DecisionKind
+
+#: Most important first; the decision each stands for is in ``VERDICT_REASONS``.
+VerdictReason = Literal[
+    "srm",
+    "guardrail_worse",
+    "primary_worse",
+    "primary_better",
+    "loss_small",
+    "control_loss_small",
+    "primary_undefined",
+    "no_difference_shown",
+    "undecided",
+    "too_few_units",
+]
+
+VERDICT_REASONS: dict[VerdictReason, DecisionKind] = {
+    # Units did not split as they were meant to: assignment or logging is broken, nothing can be concluded.
+    "srm": "invalid",
+    # Another metric that must not get worse did, and the primary one shows no reason to bear it.
+    "guardrail_worse": "rollback",
+    # The primary metric is worse with every variant.
+    "primary_worse": "rollback",
+    # It is better with one of them.
+    "primary_better": "promote",
+    # Bayesian: choosing the variant loses less, on average, than one cares about.
+    "loss_small": "promote",
+    # Bayesian: keeping the control loses less than that.
+    "control_loss_small": "keep",
+    # There is no figure to decide by, in any variant.
+    "primary_undefined": "invalid",
+    # The last look is over and 0 is still inside the interval.
+    "no_difference_shown": "keep",
+    # More may be looked at: 0 is still inside the interval, or the loss still too large.
+    "undecided": "continue",
+    # The arms are too small to be read.
+    "too_few_units": "continue",
+}
+"""Every reason and the decision it stands for."""
+
+#: Statuses that more units may mend.
+_TOO_FEW = ("burn_in", "too_few_units", "no_units", "no_variance")
+
+
+class Verdict(NamedTuple):
+    """What to do.
+
+    Attributes:
+        kind: ``continue``, ``promote``, ``rollback``, ``keep`` or ``invalid``.
+        reason: Code of ``VERDICT_REASONS``.
+        variant: What to promote, or what is worse; empty where it is about all of them.
+        finding: The figures it rests on; None where it rests on none.
+    """
+
+    kind: DecisionKind
+    reason: VerdictReason
+    variant: str
+    finding: Finding | None
+
+
+def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Verdict:
+    """Decide from what was found, by the first of these that applies.
+
+
+    1. the sample ratio alarms: ``invalid``;
+    2. a variant is better in the primary metric, and no guardrail of it is worse: ``promote`` the best such;
+    3. a guardrail of a variant that is better is worse, or of every variant: ``rollback``;
+    4. every variant is worse in the primary metric: ``rollback``;
+    5. otherwise ``keep`` where the plan has no further look, ``continue`` where it has.
+
+    Better and worse mean that the corrected p-value is below alpha. With ``bayesian`` it is the expected loss that
+    decides (``experiments.bayes.bayesian_stopping``).
+
+    Args:
+        analysis: What was found.
+        guardrails: Names of metrics that must not get worse.
+    """
+    if analysis.srm_alarm:
+        return _of("srm")
+    primary = analysis.primary
+    known = [finding for finding in primary if not math.isnan(finding.comparison.pvalue)]
+    if not known:
+        mendable = any(finding.comparison.status in _TOO_FEW for finding in primary)
+        return _of("too_few_units" if mendable and _may_look_again(analysis) else "primary_undefined")
+    harmed = {
+        finding.variant: finding
+        for finding in analysis.findings
+        if finding.metric.name in guardrails and _shown(analysis, finding) and not finding.better
+    }
+    if analysis.plan.method == "bayesian":
+        return _by_loss(analysis, known, harmed)
+    winners = [finding for finding in known if _shown(analysis, finding) and finding.better]
+    sound = [finding for finding in winners if finding.variant not in harmed]
+    if sound:
+        return _of("primary_better", max(sound, key=lambda finding: abs(finding.comparison.effect_size)))
+    if harmed and (winners or len(harmed) == len(known)):
+        return _of("guardrail_worse", next(iter(harmed.values())))
+    losers = [finding for finding in known if _shown(analysis, finding) and not finding.better]
+    if len(losers) == len(known):
+        return _of("primary_worse", losers[0])
+    best = max(known, key=lambda finding: _gain(finding))
+    return _of("undecided" if _may_look_again(analysis) else "no_difference_shown", best)
+
+
+def _by_loss(analysis: Analysis, known: list[Finding], harmed: dict[str, Finding]) -> Verdict:
+    """By the variant that is most likely to win."""
+    best = max(known, key=lambda finding: _chance(finding))
+    stop = stop_by_loss(
+        best.bayesian,
+        threshold_of_caring=analysis.plan.loss_threshold,
+        n=min(best.comparison.treatment_n, best.comparison.control_n),
+        min_n=max(analysis.plan.burn_in, 2),
+    )
+    if stop.choice == "treatment":
+        return _of("guardrail_worse", harmed[best.variant]) if best.variant in harmed else _of("loss_small", best)
+    if stop.choice == "control":
+        return _of("control_loss_small", best)
+    return _of("too_few_units" if stop.reason == "too_few_units" else "undecided", best)
+
+
+def _shown(analysis: Analysis, finding: Finding) -> bool:
+    return finding.pvalue_adjusted < analysis.plan.alpha
+
+
+def _gain(finding: Finding) -> float:
+    effect = finding.comparison.effect_size
+    return -effect if finding.metric.lower_is_better else effect
+
+
+def _chance(finding: Finding) -> float:
+    chance = finding.bayesian.chance_to_win
+    return -1.0 if math.isnan(chance) else chance
+
+
+def _may_look_again(analysis: Analysis) -> bool:
+    plan = analysis.plan
+    return plan.method in ("sequential", "bayesian") or (plan.method == "group" and plan.look < plan.looks)
+
+
+def _of(reason: VerdictReason, finding: Finding | None = None) -> Verdict:
+    return Verdict(VERDICT_REASONS[reason], reason, "" if finding is None else finding.variant, finding)

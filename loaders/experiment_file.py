@@ -1,0 +1,75 @@
+"""Anyone's experiment on disk: a CSV or Parquet file, or a folder of Parquet files, opened as an Ibis table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import DataError
+
+_DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_EXPECTED = "a .csv, .tsv (also .gz) or .parquet file, or a folder of .parquet files"
+
+
+@contextmanager
+def open_experiment(
+    path: Path, *, columns: Collection[str], numbers: Collection[str] = (), texts: Collection[str] = ()
+) -> Iterator[Any]:
+    """A table to aggregate; DuckDB reads it as it is needed, so it may be larger than memory.
+
+    Args:
+        path: The file or folder.
+        columns: Columns that it must have.
+        numbers: Of these, columns that must hold numbers or Booleans.
+        texts: Of these, columns that are read as text from delimited files, so that "007" stays what it is.
+
+    Raises:
+        DataError: There is no such file, it is of another kind or cannot be read, or a column is missing or no number.
+    """
+    import duckdb
+    import ibis
+
+    connection = ibis.duckdb.connect()
+    try:
+        try:
+            table = _read(connection, path, columns, texts)
+        except (duckdb.Error, OSError) as error:
+            raise DataError(f"cannot be read: {str(error).splitlines()[0]}", file=str(path)) from error
+        _check(table, path, columns, numbers)
+        try:
+            yield table
+        except duckdb.Error as error:
+            # A delimited file is read to its end only when it is aggregated.
+            raise DataError(f"cannot be read: {str(error).splitlines()[0]}", file=str(path)) from error
+    finally:
+        connection.disconnect()
+
+
+def _read(connection: Any, path: Path, columns: Collection[str], texts: Collection[str]) -> Any:
+    if not path.exists():
+        raise DataError(f"there is no such file; give {_EXPECTED}", file=str(path))
+    if path.is_dir():
+        if not any(path.rglob("*.parquet")):
+            raise DataError(f"holds no .parquet file; give {_EXPECTED}", file=str(path))
+        return connection.read_parquet(str(path / "**" / "*.parquet"))
+    if path.name.lower().endswith(_DELIMITED):
+        # Looked at whole before a type is decided: a price that is whole in the first rows is still no integer.
+        table = connection.read_csv(str(path), sample_size=-1)
+        missing_texts = {name: "VARCHAR" for name in texts if name in table.columns}
+        return connection.read_csv(str(path), sample_size=-1, types=missing_texts) if missing_texts else table
+    if path.suffix.lower() == ".parquet":
+        return connection.read_parquet(str(path))
+    raise DataError(f"is of a kind that is not known; give {_EXPECTED}", file=str(path))
+
+
+def _check(table: Any, path: Path, columns: Collection[str], numbers: Collection[str]) -> None:
+    for name in columns:
+        if name not in table.columns:
+            raise DataError(f"has no column {name!r}; it has {', '.join(table.columns)}", file=str(path))
+    schema = table.schema()
+    for name in numbers:
+        kind = schema[name]
+        if not (kind.is_numeric() or kind.is_boolean()):
+            raise DataError(f"column {name!r} holds {kind}, must hold numbers", file=str(path))

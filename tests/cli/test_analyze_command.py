@@ -1,0 +1,246 @@
+"""``screentest analyze`` on written experiments: what is told, what JSON holds, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from core.errors import ConfigError, DataError
+
+COLUMNS = ["--unit", "user", "--variant", "arm", "--control", "old"]
+
+
+def experiment(n: int = 4_000, lift: float = 0.08, seed: int = 0) -> pd.DataFrame:
+    """A row per event, one to five a unit."""
+    rng = np.random.default_rng(seed)
+    new, before = rng.random(n) < 0.5, rng.normal(5.0, 1.0, n)
+    unit = np.repeat(np.arange(n), rng.integers(1, 6, n))
+    return pd.DataFrame(
+        {
+            "user": unit,
+            "arm": np.where(new, "new", "old")[unit],
+            "country": np.where(np.arange(n) % 3 == 0, "kr", "de")[unit],
+            "click": (rng.random(len(unit)) < 0.2 + lift * new[unit]).astype(int),
+            "bought": (rng.random(len(unit)) < 0.1).astype(bool),
+            "paid": rng.exponential(1.0, len(unit)) + before[unit],
+            "before": before[unit],
+            "wait": rng.gamma(2.0, 50.0, len(unit)).round(1),
+        }
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.csv"
+    experiment().to_csv(path, index=False)
+    return path
+
+
+def analyze(file: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["analyze", str(file), *COLUMNS, *options])
+
+
+def document(file: Path, *options: str) -> dict[str, Any]:
+    result = analyze(file, *options, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def test_json_holds_what_was_promised_and_agrees_with_scipy(file: Path) -> None:
+    found = document(file, "--metric", "paid", "--metric", "click:ratio")
+    assert set(found) >= {"comparisons", "srm", "units", "excluded", "verdict"}
+    paid, click = found["comparisons"]
+    assert set(paid) >= {
+        "metric", "variant", "control", "effect_size", "rel_effect_size", "ci_lower", "ci_upper", "pvalue",
+        "pvalue_adjusted", "status",
+    }  # fmt: skip
+    per_unit = experiment().groupby("user").agg(arm=("arm", "first"), paid=("paid", "sum"))
+    new, old = (per_unit[per_unit["arm"] == arm]["paid"] for arm in ("new", "old"))
+    assert paid["effect_size"] == pytest.approx(new.mean() - old.mean())
+    assert paid["pvalue"] == pytest.approx(stats.ttest_ind(new, old, equal_var=False).pvalue)
+    assert found["units"] == {"new": len(new), "old": len(old)}
+    assert found["srm"]["pvalue"] == pytest.approx(stats.chisquare([len(new), len(old)]).pvalue)
+    assert found["srm"]["alarm"] is False
+    assert click["pvalue"] < 1e-6
+    # Two tests: Holm doubles the smaller p-value.
+    assert click["pvalue_adjusted"] == pytest.approx(2 * click["pvalue"])
+    assert found["verdict"]["decision"] == "keep"
+    assert found["excluded"] == []
+
+
+def test_rows_of_units_and_of_events_parquet_and_csv_give_the_same(tmp_path: Path, file: Path) -> None:
+    expected = document(file, "--metric", "paid")
+    experiment().to_parquet(tmp_path / "experiment.parquet")
+    units = experiment().groupby("user").agg(arm=("arm", "first"), paid=("paid", "sum")).reset_index()
+    units.to_csv(tmp_path / "units.csv", index=False)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    experiment().iloc[:5_000].to_parquet(parts / "one.parquet")
+    experiment().iloc[5_000:].to_parquet(parts / "two.parquet")
+    for other in ("experiment.parquet", "units.csv", "parts"):
+        found = document(tmp_path / other, "--metric", "paid")
+        assert found["comparisons"][0] == pytest.approx(expected["comparisons"][0]), other
+
+
+def test_the_first_metric_decides_and_guardrails_may_forbid(file: Path) -> None:
+    assert document(file, "--metric", "click:ratio")["verdict"]["decision"] == "promote"
+    lower = document(file, "--metric", "click:ratio", "--lower-is-better", "click:ratio")
+    assert (lower["verdict"]["decision"], lower["verdict"]["reason"]) == ("rollback", "primary_worse")
+    guarded = ["--metric", "paid", "--metric", "click", "--guardrail", "click", "--lower-is-better", "click"]
+    assert document(file, *guarded)["verdict"]["reason"] == "guardrail_worse"
+
+
+def test_a_covariate_narrows_the_interval_and_keeps_the_effect(file: Path) -> None:
+    # The sum over one to five rows varies mostly with their number: the ratio per row is what the covariate foretells.
+    (plain,) = document(file, "--metric", "paid:ratio")["comparisons"]
+    (found,) = document(file, "--metric", "paid:ratio", "--covariate", "before")["comparisons"]
+    assert found["variance_reduction"] > 0.4
+    assert found["se"] == pytest.approx(plain["se"] * np.sqrt(1 - found["variance_reduction"]), rel=0.01)
+    assert abs(found["effect_size"]) < 4 * found["se"]
+    constant = document(file, "--metric", "paid", "--metric", "wait:quantile", "--covariate", "before")
+    assert [note["note"] for note in constant["notes"]] == ["quantile"]
+
+
+def test_quantiles_are_clustered_by_unit(file: Path) -> None:
+    (found,) = document(file, "--metric", "wait:quantile:.9")["comparisons"]
+    values = experiment()
+    expected = [values[values["arm"] == arm]["wait"].quantile(0.9) for arm in ("new", "old")]
+    assert [found["treatment_value"], found["control_value"]] == pytest.approx(expected)
+    assert (found["metric"], found["status"]) == ("wait p90", "ok")
+    assert 0 < found["se"] < 10
+
+
+@pytest.mark.parametrize("method", ["sequential", "group", "bayesian"])
+def test_other_methods(file: Path, method: str) -> None:
+    options = ["--metric", "click:ratio", "--method", method, *(["--look", "2/4"] if method == "group" else [])]
+    (fixed,), (found,) = (document(file, *choice)["comparisons"] for choice in (options[:2], options))
+    assert found["effect_size"] == fixed["effect_size"]
+    if method == "bayesian":
+        assert found["chance_to_win"] > 0.999
+        assert found["credible_lower"] > 0
+    else:
+        assert found["ci_upper"] - found["ci_lower"] > fixed["ci_upper"] - fixed["ci_lower"]
+
+
+def test_segments_are_corrected_and_tested_for_a_difference(file: Path) -> None:
+    found = document(file, "--metric", "click:ratio", "--metric", "wait:quantile", "--segment", "country")["segments"]
+    assert [(row["metric"], row["segment"]) for row in found] == [
+        (metric, country) for metric in ("click", "wait p50") for country in ("de", "kr")
+    ]
+    assert all(row["pvalue"] <= row["pvalue_adjusted"] for row in found)
+    # The lift is the same everywhere.
+    assert found[0]["heterogeneity_pvalue"] > 0.01
+
+
+def test_what_is_left_out_is_told_and_no_number_is_made_of_it(tmp_path: Path) -> None:
+    frame = experiment()
+    frame["user"] = frame["user"].astype("Int64")
+    first = frame.index[frame["user"] == frame["user"].iloc[0]]
+    frame.loc[first[0], "arm"] = "old" if frame.loc[first[0], "arm"] == "new" else "new"
+    frame = pd.concat([frame, frame.iloc[first[:1]]])
+    frame.iloc[500, frame.columns.get_loc("paid")] = np.nan
+    frame.iloc[700, frame.columns.get_loc("user")] = None
+    frame.to_csv(tmp_path / "odd.csv", index=False)
+    found = document(tmp_path / "odd.csv", "--metric", "paid", "--metric", "click")
+    reasons = {one["reason"]: one for one in found["excluded"]}
+    assert reasons["two_variants"]["units"] == 1 or len(first) == 1
+    assert (reasons["missing_number"]["units"], reasons["missing_number"]["metric"]) == (1, "paid")
+    assert reasons["no_unit"]["units"] == 1
+    paid, click = found["comparisons"]
+    assert paid["control_n"] + paid["treatment_n"] + 1 == click["control_n"] + click["treatment_n"]
+    told = analyze(tmp_path / "odd.csv", "--metric", "paid").output
+    assert "have a row without a finite number in paid" in told.replace("\n", " ")
+
+
+def test_a_broken_split_decides_nothing_else(tmp_path: Path) -> None:
+    frame = experiment()
+    frame = frame[(frame["arm"] == "old") | (frame["user"] % 5 > 0)]
+    frame.to_csv(tmp_path / "lost.csv", index=False)
+    found = document(tmp_path / "lost.csv", "--metric", "click:ratio")
+    assert (found["srm"]["alarm"], found["verdict"]["decision"], found["verdict"]["reason"]) == (True, "invalid", "srm")
+    intended = document(tmp_path / "lost.csv", "--metric", "click:ratio", "--weights", "old=50,new=40")
+    assert intended["srm"]["alarm"] is False
+
+
+def test_degenerate_data_have_a_status_and_a_sentence(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": [1, 2, 3, 4], "arm": ["old", "old", "new", "new"], "paid": [0.0, 0, 0, 0]})
+    frame.to_csv(tmp_path / "flat.csv", index=False)
+    found = document(tmp_path / "flat.csv", "--metric", "paid")
+    (comparison,) = found["comparisons"]
+    assert (comparison["status"], comparison["pvalue"]) == ("no_variance", None)
+    assert comparison["explanation"]
+    assert found["verdict"]["decision"] == "invalid"
+
+
+def test_people_are_told_in_both_languages(tmp_path: Path, file: Path) -> None:
+    told = analyze(file, "--metric", "click:ratio", "--segment", "country", "--out", str(tmp_path / "found.json"))
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith("Promote new: click is better than with old")
+    for word in ("by segment", "Chance that new is better", "95 % interval", "as JSON"):
+        assert word in told.output
+    assert json.loads((tmp_path / "found.json").read_text())["verdict"]["decision"] == "promote"
+    korean = analyze(file, "--metric", "click:ratio", "--lang", "ko").output
+    assert korean.startswith("변형안(new) 승격")
+
+
+def test_booleans_are_shares_and_ids_stay_text(tmp_path: Path) -> None:
+    frame = experiment()
+    frame["arm"] = np.where(frame["arm"] == "old", "01", "02")
+    frame.to_csv(tmp_path / "ids.csv", index=False)
+    command = ["analyze", str(tmp_path / "ids.csv"), "--unit", "user", "--variant", "arm", "--control", "01"]
+    result = CliRunner().invoke(app, [*command, "--metric", "bought", "--json"])
+    (found,) = json.loads(result.output)["comparisons"]
+    assert (found["kind"], found["variant"]) == ("proportion", "02")
+    assert 0.1 < found["control_value"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        (["--metric", "price"], DataError, "has no column 'price'; it has user, arm"),
+        (["--metric", "country"], DataError, "column 'country' holds string, must hold numbers"),
+        (["--metric", "paid:median"], ConfigError, "of kind 'median'"),
+        (
+            ["--metric", "paid", "--guardrail", "wait"],
+            ConfigError,
+            "guardrail names 'wait', must be one of",
+        ),
+        (["--metric", "paid", "--metric", "paid"], ConfigError, "each must be named once"),
+        (["--metric", "paid", "--look", "5"], ConfigError, "look == '5', must be LOOK/LOOKS"),
+        (["--metric", "paid", "--weights", "old:1"], ConfigError, "weights == 'old:1', must be VARIANT=NUMBER"),
+        (["--metric", "paid", "--weights", "old=1"], DataError, "units of variant 'new' were found"),
+        (
+            ["--metric", "paid", "--control", "odd"],
+            DataError,
+            "no unit has the control 'odd'; variants found: new",
+        ),
+        (["--metric", "paid", "--alpha", "2"], ConfigError, "alpha == 2.0, must be above 0 and below 1"),
+    ],
+)
+def test_bad_input_is_one_line(file: Path, options: list[str], error: type[Exception], told: str) -> None:
+    result = analyze(file, *options)
+    assert isinstance(result.exception, error)
+    assert told in str(result.exception)
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    for name, text, told in (
+        ("gone.csv", None, "there is no such file"),
+        ("notes.txt", "user,arm\n", "is of a kind that is not known"),
+        ("torn.parquet", "PAR1 and no more", "cannot be read"),
+    ):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        result = analyze(tmp_path / name, "--metric", "paid")
+        assert isinstance(result.exception, DataError), name
+        assert told in str(result.exception)
+    (tmp_path / "empty").mkdir()
+    assert "holds no .parquet file" in str(analyze(tmp_path / "empty", "--metric", "paid").exception)

@@ -1,0 +1,172 @@
+"""Whole analyses: every method, corrections, sample ratios, directions, and what cannot be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from core.errors import ConfigError, DataError
+from experiments.analysis import METHODS, Analysis, AnalysisPlan, Method, MetricArms, analyse
+from experiments.inference.estimates import Estimate, mean_estimate, proportion_estimate
+from experiments.inference.frequentist import welch
+from experiments.inference.moments import Moments
+from experiments.looks.confidence_sequences import sequential_comparison
+from experiments.metrics import Metric
+from experiments.verdict import VERDICT_REASONS, verdict
+
+BOUGHT = Metric("bought", "proportion", "bought")
+WAITED = Metric("waited", "mean", "waited", lower_is_better=True)
+
+
+def arms(metric: Metric, estimates: Mapping[str, Estimate]) -> MetricArms:
+    return MetricArms(metric, estimates, {}, {})
+
+
+def shares(**successes: int) -> dict[str, Estimate]:
+    return {variant: proportion_estimate(10_000, count) for variant, count in successes.items()}
+
+
+def seen(metrics: list[MetricArms], plan: AnalysisPlan | None = None, **units: int) -> Analysis:
+    return analyse(plan or AnalysisPlan("a"), units or dict.fromkeys(metrics[0].estimates, 10000), metrics)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_gives_its_own_comparison_and_the_bayesian_reading_beside(method: Method) -> None:
+    estimates = shares(a=1_000, b=1_100)
+    (found,) = seen([arms(BOUGHT, estimates)], AnalysisPlan("a", method=method, look=2, looks=4)).findings
+    expected = {
+        "fixed": welch(estimates["b"], estimates["a"]),
+        "bayesian": welch(estimates["b"], estimates["a"]),
+        "sequential": sequential_comparison(estimates["b"], estimates["a"], n_star=5_000),
+    }.get(method)
+    if expected is not None:
+        assert found.comparison == pytest.approx(expected, nan_ok=True)
+    else:
+        # Half-way O'Brien-Fleming asks for more than a single look does.
+        assert found.comparison.pvalue > welch(estimates["b"], estimates["a"]).pvalue
+    assert found.bayesian.chance_to_win > 0.98
+    assert found.better
+
+
+def test_pvalues_are_corrected_over_metrics_and_variants() -> None:
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_080, c=1_050)), arms(WAITED, shares(a=500, b=500, c=430))]
+    raw = [finding.comparison.pvalue for finding in seen(metrics).findings]
+    for correction, factor in (("none", 1), ("bonferroni", 4)):
+        adjusted = [f.pvalue_adjusted for f in seen(metrics, AnalysisPlan("a", correction=correction)).findings]
+        assert adjusted == pytest.approx([min(1.0, factor * pvalue) for pvalue in raw])
+    held = [finding.pvalue_adjusted for finding in seen(metrics).findings]
+    assert all(one <= other <= min(1.0, 4 * one) + 1e-12 for one, other in zip(raw, held, strict=True))
+
+
+def test_the_covariate_s_estimates_are_the_ones_compared() -> None:
+    estimates = shares(a=1_000, b=1_100)
+    reduced = {name: one._replace(variance=one.variance / 4) for name, one in estimates.items()}
+    with_it = MetricArms(BOUGHT, estimates, {"b": (reduced["b"], reduced["a"])}, {"b": 0.75})
+    (plain,), (found,) = seen([arms(BOUGHT, estimates)]).findings, seen([with_it]).findings
+    assert found.comparison.se == pytest.approx(plain.comparison.se / 2)
+    assert (found.variance_reduction, math.isnan(plain.variance_reduction)) == (0.75, True)
+
+
+@pytest.mark.parametrize(
+    ("units", "weights", "alarm"),
+    [
+        ({"a": 10_000, "b": 10_100}, None, False),
+        ({"a": 10_000, "b": 11_000}, None, True),
+        ({"a": 10_000, "b": 20_000}, {"a": 1, "b": 2}, False),
+        ({"a": 10_000, "b": 10_000, "c": 3}, {"a": 1, "b": 1, "c": 0}, True),
+    ],
+)
+def test_sample_ratios(units: dict[str, int], weights: dict[str, float] | None, alarm: bool) -> None:
+    found = seen([arms(BOUGHT, shares(a=1_000, b=1_000))], AnalysisPlan("a", weights=weights), **units)
+    assert found.srm_alarm is alarm
+    assert (verdict(found).kind == "invalid") is alarm
+
+
+def test_a_sequence_is_watched_by_a_sequential_sample_ratio() -> None:
+    units = {"a": 10_000, "b": 10_420}
+    fixed, sequential = (
+        seen([arms(BOUGHT, shares(a=1_000, b=1_000))], AnalysisPlan("a", method=method), **units).srm.pvalue
+        for method in ("fixed", "sequential")
+    )
+    assert fixed < 0.01 < sequential
+
+
+@pytest.mark.parametrize(
+    ("method", "metrics", "reason"),
+    [
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=1_200))], "primary_better"),
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=800))], "primary_worse"),
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=1_010))], "no_difference_shown"),
+        ("sequential", [arms(BOUGHT, shares(a=1_000, b=1_010))], "undecided"),
+        ("fixed", [arms(WAITED, shares(a=1_000, b=800))], "primary_better"),
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=1_200)), arms(WAITED, shares(a=500, b=700))], "guardrail_worse"),
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=1_010)), arms(WAITED, shares(a=500, b=700))], "guardrail_worse"),
+        # One of two is worse in the guardrail: the other may still win.
+        (
+            "fixed",
+            [arms(BOUGHT, shares(a=1_000, b=1_300, c=1_200)), arms(WAITED, shares(a=500, b=700, c=500))],
+            "primary_better",
+        ),
+        ("fixed", [arms(BOUGHT, shares(a=1_000, b=800, c=1_000))], "no_difference_shown"),
+        ("bayesian", [arms(BOUGHT, shares(a=1_000, b=1_200))], "loss_small"),
+        ("bayesian", [arms(BOUGHT, shares(a=1_000, b=800))], "control_loss_small"),
+        ("bayesian", [arms(BOUGHT, shares(a=1_000, b=1_010))], "undecided"),
+        ("bayesian", [arms(BOUGHT, shares(a=1_000, b=1_200)), arms(WAITED, shares(a=500, b=700))], "guardrail_worse"),
+    ],
+)
+def test_verdicts(method: Method, metrics: list[MetricArms], reason: str) -> None:
+    found = verdict(seen(metrics, AnalysisPlan("a", method=method)), frozenset({"waited"}))
+    assert found.reason == reason
+    assert found.kind == VERDICT_REASONS[reason]  # type: ignore[index]
+    if reason == "primary_better" and len(metrics[0].estimates) == 3:
+        assert found.variant == "c"
+
+
+def test_a_metric_that_is_no_guardrail_may_get_worse() -> None:
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_200)), arms(WAITED, shares(a=500, b=700))]
+    assert verdict(seen(metrics)).kind == "promote"
+
+
+def test_what_cannot_be_compared_is_no_decision() -> None:
+    one = {"a": proportion_estimate(10_000, 100), "b": mean_estimate(Moments.from_rows([1.0]))}
+    assert verdict(seen([arms(BOUGHT, one)], a=1, b=1)).reason == "primary_undefined"
+    early = {name: proportion_estimate(50, 20) for name in "ab"}
+    found = seen([arms(BOUGHT, early)], AnalysisPlan("a", method="sequential"), a=50, b=50)
+    assert (found.findings[0].comparison.status, verdict(found).reason) == ("burn_in", "too_few_units")
+    nothing = {"a": Estimate(0.0, 1e-4, 900), "b": Estimate(0.1, 1e-4, 900)}
+    (finding,) = seen([arms(WAITED, nothing)], a=900, b=900).findings
+    assert (finding.comparison.status, finding.bayesian.kind) == ("zero_baseline", "absolute")
+    assert finding.bayesian.chance_to_win < 0.01
+
+
+def test_false_positives_over_many_metrics_stay_at_alpha() -> None:
+    rng = np.random.default_rng(0)
+    runs, wrong = 600, 0
+    for _ in range(runs):
+        metrics = [
+            arms(Metric(f"m{number}", "mean", "x"), {v: Estimate(1 + rng.normal(0, 0.01), 1e-4, 5_000) for v in "abc"})
+            for number in range(5)
+        ]
+        wrong += any(f.pvalue_adjusted < 0.05 for f in seen(metrics, a=5_000, b=5_000, c=5_000).findings)
+    assert wrong / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_what_is_not_allowed_is_refused() -> None:
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_000))]
+    with pytest.raises(DataError, match="no unit has the control 'z'; variants found: a, b"):
+        seen(metrics, AnalysisPlan("z"))
+    with pytest.raises(DataError, match="there is nothing to compare it with"):
+        seen(metrics, a=5)
+    with pytest.raises(DataError, match="units of variant 'b' were found, which weights do not name: a"):
+        seen(metrics, AnalysisPlan("a", weights={"a": 1.0}))
+    for wrong, told in (
+        ({"method": "weekly"}, "method == 'weekly', must be one of fixed"),
+        ({"correction": "most"}, "correction == 'most', must be one of holm"),
+        ({"alpha": 0.0}, "alpha == 0.0, must be"),
+        ({"look": 3, "looks": 2}, "look == 3 of looks == 2; must be 1 … looks"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            AnalysisPlan("a", **wrong)
