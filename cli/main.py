@@ -11,6 +11,7 @@ from cli import (
     benchmark,
     cross_validate,
     data,
+    decide,
     demo,
     design,
     features,
@@ -42,6 +43,7 @@ app.command("tune")(tune.tune)
 app.command("cross-validate")(cross_validate.cross_validate)
 app.command("design")(design.design)
 app.command("analyze")(analyze.analyze)
+app.command("decide")(decide.decide)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")

@@ -77,7 +77,11 @@ class RecordedSession(NamedTuple):
 
 
 def session_rows(
-    engine: Engine, experiment: str, *, variants: Sequence[str] = ("challenger", "control")
+    engine: Engine,
+    experiment: str,
+    *,
+    variants: Sequence[str] = ("challenger", "control"),
+    first: int | None = None,
 ) -> SessionRows:
     """Sessions per unit, step and variant, ordered by unit, step, variant.
 
@@ -85,6 +89,7 @@ def session_rows(
         engine: From ``open_database``.
         experiment: The spec's name.
         variants: Those to return; the default leaves out the champion's units, which are not analysed.
+        first: Of the experiment's sessions, all variants counted, only so many, the earliest; None: all.
 
     Returns:
         Empty arrays where nothing is recorded.
@@ -95,7 +100,7 @@ def session_rows(
     group = (EXPOSURES.c.unit_id, EXPOSURES.c.step, EXPOSURES.c.variant)
     query = (
         select(*group, func.count(), func.sum(case((_CLICKED, 1), else_=0)))
-        .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.variant.in_(variants))
+        .where(*_of(experiment, None), EXPOSURES.c.variant.in_(variants), *_earliest(experiment, first))
         .group_by(*group)
         .order_by(*group)
     )
@@ -138,13 +143,27 @@ def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> 
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def health(engine: Engine, experiment: str, variant: str = "challenger", *, since_step: int = 0) -> Health:
+def health(
+    engine: Engine, experiment: str, variant: str = "challenger", *, since_step: int = 0, first: int | None = None
+) -> Health:
     """Errors, empty lists and latency of one variant, from a step on.
+
+    Args:
+        engine: From ``open_database``.
+        experiment: The spec's name.
+        variant: Whose server.
+        since_step: 0-based canary step to begin with.
+        first: As in ``session_rows``.
 
     Raises:
         EventLogError: The log cannot be read.
     """
-    where = (EXPOSURES.c.experiment == experiment, EXPOSURES.c.variant == variant, EXPOSURES.c.step >= since_step)
+    where = (
+        *_of(experiment, None),
+        EXPOSURES.c.variant == variant,
+        EXPOSURES.c.step >= since_step,
+        *_earliest(experiment, first),
+    )
     errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
     empty = func.sum(case((and_(EXPOSURES.c.n_items == 0, not_(EXPOSURES.c.error)), 1), else_=0))
     with reading(engine) as connection:
@@ -198,3 +217,16 @@ def _of(experiment: str, step: int | None) -> list[ColumnElement[bool]]:
     if step is not None:
         conditions.append(EXPOSURES.c.step == step)
     return conditions
+
+
+def _earliest(experiment: str, first: int | None) -> list[ColumnElement[bool]]:
+    """Nothing, or that a session is among the experiment's first ones."""
+    if first is None:
+        return []
+    earliest = (
+        select(EXPOSURES.c.decision_id)
+        .where(*_of(experiment, None))
+        .order_by(EXPOSURES.c.ts, EXPOSURES.c.decision_id)
+        .limit(first)
+    )
+    return [EXPOSURES.c.decision_id.in_(earliest)]

@@ -21,7 +21,7 @@ WATCH_PERCENT = 100
 
 
 def take_look(
-    engine: Engine, spec: ExperimentSpec, *, number: int, step_index: int, sessions: int
+    engine: Engine, spec: ExperimentSpec, *, number: int, step_index: int, sessions: int, first: int | None = None
 ) -> tuple[Decision, LookResult]:
     """Decide on everything recorded so far in the canary's steps.
 
@@ -31,14 +31,15 @@ def take_look(
         number: 1-based number of this look.
         step_index: 0-based canary step in force.
         sessions: Sessions recorded so far, all variants counted.
+        first: Decide on so many sessions, the earliest, as if there were no others; None: on all.
 
     Raises:
         EventLogError: The log cannot be read.
     """
     n_steps = len(spec.rollout.steps)
-    rows = session_rows(engine, spec.name)
+    rows = session_rows(engine, spec.name, first=first)
     challenger, control = (_moments(rows, variant, n_steps) for variant in ("challenger", "control"))
-    server = health(engine, spec.name, "challenger")
+    server = health(engine, spec.name, "challenger", first=first)
     look = LookData(
         step_index=step_index,
         sessions=sessions,
@@ -62,14 +63,16 @@ def take_look(
 
 
 def take_watch_look(
-    engine: Engine, spec: ExperimentSpec, *, number: int, sessions: int, is_last: bool
+    engine: Engine, spec: ExperimentSpec, *, number: int, sessions: int, is_last: bool, first: int | None = None
 ) -> tuple[Decision, LookResult]:
     """Judge the guardrails of the watch at 100 %; before its last look, ``continue`` unless one is broken.
+
+    Arguments: as of ``take_look``.
 
     Raises:
         EventLogError: The log cannot be read.
     """
-    watch = health(engine, spec.name, "challenger", since_step=len(spec.rollout.steps))
+    watch = health(engine, spec.name, "challenger", since_step=len(spec.rollout.steps), first=first)
     decision = decide_watch(spec, watch.sessions, watch.errors, watch.empty, watch.latency_p95_ms)
     if decision.kind == "promote" and not is_last:
         decision = replace(decision, kind="continue")
@@ -78,7 +81,7 @@ def take_watch_look(
         number=number,
         step_percent=WATCH_PERCENT,
         sessions=sessions,
-        challenger_sessions=health(engine, spec.name, "challenger").sessions,
+        challenger_sessions=health(engine, spec.name, "challenger", first=first).sessions,
     )
 
 

@@ -1,0 +1,163 @@
+"""``screentest decide``: what a spec and an event log come to, now or at every look there was."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from core.errors import ConfigError, DataError, RolloutError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from experiments.result import LookResult
+    from experiments.spec import ExperimentSpec
+    from serving.replay import ReplayedLook
+
+_DATABASE = "events.db"
+
+
+def decide(
+    spec: Annotated[
+        Path, typer.Argument(help="The experiment spec (YAML or JSON), or a run's folder, which holds it.")
+    ],
+    events: Annotated[
+        Path | None,
+        typer.Argument(help="The event log: a run's folder or its events.db; by default the spec's folder."),
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Decide every recorded look again and compare, to the last bit.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Decide a rollout from its spec and its events alone; with --replay, prove that past decisions come out again.
+
+    Nothing is written and no server is asked. Exit code 1 where a look does not come out as it was recorded.
+    """
+    with _event_log(events or spec) as engine:
+        chosen = _spec(spec, engine)
+        if replay:
+            _replay(engine, chosen, json=json)
+        else:
+            _decide_now(engine, chosen, json=json)
+
+
+@contextmanager
+def _event_log(path: Path) -> Iterator[Engine]:
+    from events.database import open_database
+
+    file = path / _DATABASE if path.is_dir() else path
+    if file.name != _DATABASE and file.suffix != ".db":
+        raise ConfigError(f"{path} is no event log; name a run's folder or its {_DATABASE}")
+    if not file.exists():
+        raise ConfigError(f"{file} does not exist; name a run's folder or its {_DATABASE}")
+    engine = open_database(f"sqlite:///{file.absolute()}")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _spec(path: Path, engine: Engine) -> ExperimentSpec:
+    from events.rollouts import list_rollouts
+    from experiments.spec import parse_spec
+
+    if path.is_dir() or path.suffix == ".db":
+        rollouts = list_rollouts(engine)
+        if not rollouts:
+            raise RolloutError(f"{path} holds no rollout; name the experiment spec's file first")
+        return parse_spec(rollouts[0].spec)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(
+            f"is no experiment spec that can be read: {str(error).splitlines()[0]}", file=str(path)
+        ) from error
+    return parse_spec(document)
+
+
+def _decide_now(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
+    from events.aggregate import count_exposures
+    from experiments.words import short_reason
+    from serving.looks import take_look
+
+    sessions = step = 0
+    for place, _ in enumerate(spec.rollout.steps):
+        seen = count_exposures(engine, spec.name, step=place)
+        sessions, step = sessions + seen, place if seen else step
+    if not sessions:
+        raise RolloutError(f"no session of {spec.name!r} is recorded in this event log")
+    _, look = take_look(engine, spec, number=1, step_index=step, sessions=sessions, first=sessions)
+    if json:
+        typer.echo(json_format.dumps(_document(look), indent=2))
+        return
+    for language in ("en", "ko"):
+        reasons = "; ".join(short_reason(language, code) for code in look.reasons)
+        typer.echo(f"{look.decision}: {reasons}")
+    Console(highlight=False).print(_table([look]))
+
+
+def _replay(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
+    from serving.replay import replay
+
+    found = replay(engine, spec)
+    wrong = [one for one in found if one.differing]
+    if json:
+        typer.echo(json_format.dumps([_replayed_document(one) for one in found], indent=2))
+    else:
+        Console(highlight=False).print(_table([one.replayed for one in found], found))
+    if wrong:
+        first = wrong[0]
+        raise RolloutError(
+            f"{len(wrong)} of {len(found)} looks do not come out as recorded; look {first.recorded.look} differs in "
+            f"{', '.join(first.differing)}"
+        )
+    if not json:
+        typer.echo(f"all {len(found)} looks come out as recorded, to the last bit")
+
+
+def _table(looks: list[LookResult], replayed: tuple[ReplayedLook, ...] = ()) -> Table:
+    from experiments.figures import count, interval, points, pvalue, share
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("look", "step", "sessions", "difference", "interval", "p", "decision"):
+        table.add_column(name, justify="left" if name == "decision" else "right")
+    if replayed:
+        table.add_column("as recorded")
+    for place, look in enumerate(looks):
+        same = [] if not replayed else ["yes" if not replayed[place].differing else "NO"]
+        table.add_row(
+            str(look.look),
+            share(look.step_percent / 100, "en"),
+            count(look.sessions),
+            points(look.effect_size, "en"),
+            interval(look.ci_lower, look.ci_upper, "en"),
+            pvalue(look.pvalue),
+            look.decision,
+            *same,
+        )
+    return table
+
+
+def _document(look: LookResult) -> dict[str, Any]:
+    from serving.result_documents import look_document
+
+    return look_document(look)
+
+
+def _replayed_document(one: ReplayedLook) -> dict[str, Any]:
+    return {
+        "look": one.recorded.look,
+        "same": not one.differing,
+        "differing": list(one.differing),
+        "recorded": _document(one.recorded),
+        "replayed": _document(one.replayed),
+    }

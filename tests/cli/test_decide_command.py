@@ -1,0 +1,145 @@
+"""``screentest decide``: past looks come out again to the last bit, and a log that was changed does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sqlalchemy import insert, select, update
+from typer.testing import CliRunner, Result
+
+from cli.main import app
+from core.errors import ConfigError, DataError, RolloutError
+from events.database import open_database, writing
+from events.rollouts import load_rollout, save_rollout
+from events.schema import EXPOSURES, OUTCOMES
+from experiments.spec import Analysis, ExperimentSpec, Rollout, Step, Stopping, Variants
+from serving.controller import begin_rollout
+from serving.looks import take_look, take_watch_look
+from serving.result_documents import look_document
+
+SPEC = ExperimentSpec(
+    name="replayed",
+    variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2"),
+    analysis=Analysis(n_star=400),
+    stopping=Stopping(look_every=200, min_challenger_sessions=20),
+    rollout=Rollout(steps=(Step(percent=25, sessions=400), Step(percent=50, sessions=400)), watch_sessions=200),
+)
+CLICK = {"champion": 0.2, "control": 0.2, "challenger": 0.6}
+
+
+Rows = list[dict[str, Any]]
+
+
+def sessions(first: int, n: int, step: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
+    """Exposures and clicks of the next sessions; users come back."""
+    exposures: Rows = []
+    clicks: Rows = []
+    for number in range(first, first + n):
+        user = int(rng.integers(300))
+        variant = ("challenger", "control", "champion", "champion")[user % 4] if step < 2 else "challenger"
+        exposures.append(
+            {
+                "decision_id": f"d{number}", "experiment": SPEC.name, "unit_id": f"u{user}", "user_id": str(user),
+                "session_id": None, "step": step, "variant": variant, "propensity": 0.25, "items": [1], "n_items": 1,
+                "context": {}, "channel": None, "device": None, "latency_ms": float(rng.gamma(2, 3)),
+                "error": bool(rng.random() < 0.005), "ts": 1e9 + number / 3,
+            }
+        )  # fmt: skip
+        if rng.random() < CLICK[variant]:
+            clicks.append(
+                {
+                    "decision_id": f"d{number}", "item_id": "1", "kind": "click", "reward": 1.0, "user_id": str(user),
+                    "arm": variant, "ts": 1e9 + number / 3, "meta": {},
+                }
+            )  # fmt: skip
+    return exposures, clicks
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A rollout of five looks, the last in the watch, and sessions that came after it."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    begin_rollout(engine, SPEC)
+    rng, seen = np.random.default_rng(3), 0
+    for number, step in enumerate((0, 0, 1, 1, 2, 3), start=1):
+        exposures, clicks = sessions(seen, 200, step, rng)
+        seen += 200
+        with writing(engine) as connection:
+            connection.execute(insert(EXPOSURES), exposures)
+            connection.execute(insert(OUTCOMES), clicks)
+        if step == 3:
+            break
+        take = {"number": number, "sessions": seen}
+        _, look = (
+            take_watch_look(engine, SPEC, **take, is_last=True)
+            if step == 2
+            else take_look(engine, SPEC, **take, step_index=step)
+        )
+        record = load_rollout(engine, SPEC.name)
+        assert record is not None
+        changed = {**vars(record), "looks": number, "decision": look.decision, "reasons": look.reasons}
+        save_rollout(engine, type(record)(**changed), look=look_document(look))
+    engine.dispose()
+    return tmp_path
+
+
+def decide(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["decide", *map(str, arguments)])
+
+
+def test_every_look_comes_out_again_to_the_last_bit(run: Path, tmp_path: Path) -> None:
+    before = (run / "events.db").read_bytes()
+    told = decide(run, "--replay")
+    assert told.exit_code == 0, told.output
+    assert "all 5 looks come out as recorded, to the last bit" in told.output
+    written = tmp_path / "spec.yaml"
+    written.write_text(yaml.safe_dump(SPEC.model_dump(mode="json")))
+    found = json.loads(decide(written, run / "events.db", "--replay", "--json").output)
+    assert [one["same"] for one in found] == [True] * 5
+    assert found[-1]["replayed"]["step_percent"] == 100
+    assert (run / "events.db").read_bytes() == before
+
+
+def test_a_log_that_was_changed_is_found_out(run: Path) -> None:
+    engine = open_database(f"sqlite:///{run / 'events.db'}")
+    with writing(engine) as connection:
+        # One session of the third look is given to the other arm.
+        controls = (EXPOSURES.c.variant == "control") & EXPOSURES.c.decision_id.between("d400", "d599")
+        one = connection.scalar(select(EXPOSURES.c.decision_id).where(controls))
+        connection.execute(update(EXPOSURES).where(EXPOSURES.c.decision_id == one).values(variant="challenger"))
+    engine.dispose()
+    told = decide(run, "--replay")
+    assert isinstance(told.exception, RolloutError)
+    assert "of 5 looks do not come out as recorded; look 3 differs in" in str(told.exception)
+    assert "NO" in told.output
+
+
+def test_it_decides_on_what_there_is(run: Path) -> None:
+    found = json.loads(decide(run, "--json").output)
+    assert (found["step_percent"], found["sessions"], found["decision"]) == (50, 800, "promote")
+    told = decide(run).output
+    assert told.startswith("promote: ")
+
+
+def test_bad_input_is_one_line(run: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.yaml"
+    odd.write_text("name: [")
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({**SPEC.model_dump(mode="json"), "name": "another"}))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, error, told in (
+        ((empty,), ConfigError, "does not exist; name a run's folder or its events.db"),
+        ((odd, run), DataError, "is no experiment spec that can be read"),
+        ((odd, odd), ConfigError, "is no event log"),
+        ((other, run), RolloutError, "no session of 'another' is recorded"),
+        ((other, run, "--replay"), RolloutError, "no look of 'another' is recorded"),
+    ):
+        found = decide(*arguments)
+        assert isinstance(found.exception, error), found.output
+        assert told in str(found.exception)
