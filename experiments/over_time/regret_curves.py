@@ -96,10 +96,7 @@ def logged_regret(
     best = int(np.argmax(np.where(known, mean, -np.inf)))
     # Choices of an arm whose mean is unknown count with their own rewards, as if they were sure.
     gap = mean[best] - np.where(np.isnan(mean), mean[best], mean)
-    # Rows: intervals; columns: arms.
-    interval = np.arange(len(arm)) // every
-    counts = np.bincount(interval * n_arms + arm, minlength=(int(interval[-1]) + 1) * n_arms).reshape(-1, n_arms)
-    elsewhere = (counts * (np.arange(n_arms) != best)).astype(np.float64)
+    elsewhere = _choices(arm, n_arms, every) * (np.arange(n_arms) != best)
     spread = np.where(known, variance, 0.0)
     z = -float(special.ndtri(alpha / 2))
 
@@ -167,6 +164,13 @@ def simulated_regret(choices: npt.ArrayLike, means: npt.ArrayLike, *, every: int
         int(best[0]) if len(best) == 1 else -1,
         "ok" if n_runs > 1 else "too_few_runs",
     )
+
+
+def _choices(arm: Integers, n_arms: int, every: int) -> Floats:
+    """(m, n_arms) choices of each arm in each interval."""
+    interval = np.arange(len(arm)) // every
+    counts = np.bincount(interval * n_arms + arm, minlength=(int(interval[-1]) + 1) * n_arms)
+    return counts.reshape(-1, n_arms).astype(np.float64)
 
 
 def _arm_means(arm: Integers, reward: Floats, weight: Floats, n_arms: int) -> tuple[Floats, Floats]:

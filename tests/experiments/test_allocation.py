@@ -217,7 +217,7 @@ def test_shares_are_the_weights() -> None:
     assert sorted(set(result.propensity)) == [0.12, 0.18, 0.3, 0.4]
 
 
-@pytest.mark.parametrize("n_salts", [300, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n_salts", [300, pytest.param(2000, marks=pytest.mark.long)])
 def test_experiments_are_independent_of_each_other(n_salts: int) -> None:
     """Chi-squared of the 3 x 2 table of two experiments' variants, over pairs of salts: p-values uniform."""
     units = UNITS[:4000]
@@ -274,6 +274,15 @@ def test_holdout_is_in_no_experiment_of_the_layer_and_only_extends() -> None:
     assert (small == small[0]).all()
     assert small[0].mean() == pytest.approx(0.05, abs=0.006)
     assert (small <= large).all()
+
+
+def test_a_holdout_ends_before_its_share() -> None:
+    """A unit whose bucket is the share itself is out of it, as a variant's range is half-open."""
+    share = bucket("layer", "u")
+    plan = replace(EVEN, holdouts=(Holdout("layer", share),))
+    assert allocate(plan, "u") == allocate_many(plan, ["u"])[0] == allocate(EVEN, "u")
+    wider = replace(EVEN, holdouts=(Holdout("layer", share + 1e-4),))
+    assert allocate(wider, "u").reason == allocate_many(wider, ["u"])[0].reason == "holdout"
 
 
 ODD_UNITS = ["", "\0", "a\0", "a", "\ud83d\ude00", "😀", "\ud800", "사용자", "e\u0301", "é", "x" * 3000]

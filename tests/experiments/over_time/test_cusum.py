@@ -97,6 +97,10 @@ def test_chart_against_a_plain_loop(z: list[float], k: float, h: float) -> None:
     assert chart.alarm == (int(exceeds.argmax()) if exceeds.any() else -1)
     assert (chart.side == "none") == (chart.alarm == -1) == (chart.change == -1)
     assert chart.change <= chart.alarm
+    if chart.alarm >= 0:
+        side = chart.upper if chart.side == "rise" else chart.lower
+        assert (side[chart.change : chart.alarm + 1] > 0).all()
+        assert chart.change == 0 or side[chart.change - 1] == 0
 
 
 @given(series)
