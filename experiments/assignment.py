@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from core.errors import ConfigError
+from experiments.fnv import fnv32a, fnv32a_of_digits, fnv32a_of_texts, utf8
 
 RolloutVariant = Literal["challenger", "control", "champion"]
 
 BUCKETS = 10_000
-
-_FNV_OFFSET = 0x811C9DC5
-_FNV_PRIME = 0x01000193
-_ZERO = ord("0")
-# An id from JSON may hold half a surrogate pair; it is a unit like any other.
-_ENCODING = ("utf-8", "surrogatepass")
 
 
 def bucket(seed: str, unit_id: str) -> float:
@@ -36,8 +30,7 @@ def bucket(seed: str, unit_id: str) -> float:
         seed: Salt of the experiment; other salts give independent places.
         unit_id: The unit.
     """
-    inner = _fnv32a((seed + unit_id).encode(*_ENCODING), _FNV_OFFSET)
-    return _fnv32a(str(inner).encode(), _FNV_OFFSET) % BUCKETS / BUCKETS
+    return fnv32a(str(fnv32a(utf8(seed + unit_id))).encode()) % BUCKETS / BUCKETS
 
 
 def buckets(seed: str, unit_ids: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -53,15 +46,8 @@ def buckets(seed: str, unit_ids: Sequence[str]) -> npt.NDArray[np.float64]:
     Returns:
         (n,) float64 in [0, 1).
     """
-    encoded = list(map(str.encode, unit_ids, *map(repeat, _ENCODING)))
-    length = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    start = np.cumsum(length) - length
-    inner = np.full(len(encoded), _fnv32a(seed.encode(*_ENCODING), _FNV_OFFSET), dtype=np.uint32)
-    for position in range(int(length.max(initial=0))):
-        unit = np.flatnonzero(length > position)
-        inner[unit] = (inner[unit] ^ text[start[unit] + position]) * np.uint32(_FNV_PRIME)
-    return (_fnv32a_of_digits(inner) % np.uint32(BUCKETS)) / BUCKETS
+    inner = fnv32a_of_texts(unit_ids, fnv32a(utf8(seed)))
+    return (fnv32a_of_digits(inner) % np.uint32(BUCKETS)) / BUCKETS
 
 
 def bucket_ranges(coverage: float, weights: Sequence[float]) -> list[tuple[float, float]]:
@@ -148,22 +134,3 @@ def _check_percent(percent: int) -> None:
         raise ConfigError(
             f"percent == {percent}, must be 0 … 50, or 100 for everybody: above 50 no equal control is left"
         )
-
-
-def _fnv32a(data: bytes, state: int) -> int:
-    """FNV-1a, 32 bits: for each byte, exclusive-or then times the prime."""
-    for byte in data:
-        state = ((state ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
-    return state
-
-
-def _fnv32a_of_digits(numbers: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """FNV-1a of each number's decimal text."""
-    state = np.full(len(numbers), _FNV_OFFSET, dtype=np.uint32)
-    for power in range(9, -1, -1):
-        scale = np.uint32(10**power)
-        # Leading zeros are no part of the text; the last digit always is.
-        written = (numbers >= scale) | (power == 0)
-        digit = numbers // scale % np.uint32(10) + np.uint32(_ZERO)
-        state = np.where(written, (state ^ digit) * np.uint32(_FNV_PRIME), state)
-    return state

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 
 from core.errors import ConfigError
+from experiments.fnv import fnv32a, fnv32a_continued, fnv32a_of_texts, utf8
 
 NAMESPACE_BUCKETS = 1000
-
-_FNV_OFFSET = 0x811C9DC5
-_FNV_PRIME = 0x01000193
-# An id from JSON may hold half a surrogate pair; it is a unit like any other.
-_ENCODING = ("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -72,10 +67,7 @@ def namespace_bucket(namespace_id: str, unit_id: str) -> float:
     Returns:
         A number in [0, 1).
     """
-    state = _FNV_OFFSET
-    for byte in f"{unit_id}__{namespace_id}".encode(*_ENCODING):
-        state = ((state ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
-    return state % NAMESPACE_BUCKETS / NAMESPACE_BUCKETS
+    return fnv32a(utf8(f"{unit_id}__{namespace_id}")) % NAMESPACE_BUCKETS / NAMESPACE_BUCKETS
 
 
 def namespace_buckets(namespace_id: str, unit_ids: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -91,20 +83,5 @@ def namespace_buckets(namespace_id: str, unit_ids: Sequence[str]) -> npt.NDArray
     Returns:
         (n,) float64 in [0, 1); empty without units.
     """
-    state = _fnv32a_of_texts(unit_ids)
-    for byte in f"__{namespace_id}".encode(*_ENCODING):
-        state = (state ^ np.uint32(byte)) * np.uint32(_FNV_PRIME)
-    return (state % np.uint32(NAMESPACE_BUCKETS)) / NAMESPACE_BUCKETS
-
-
-def _fnv32a_of_texts(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
-    """FNV-1a, 32 bits, of each text: byte by byte, all texts at once."""
-    encoded = list(map(str.encode, texts, *map(repeat, _ENCODING)))
-    length = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    start = np.cumsum(length) - length
-    state = np.full(len(encoded), _FNV_OFFSET, dtype=np.uint32)
-    for position in range(int(length.max(initial=0))):
-        unit = np.flatnonzero(length > position)
-        state[unit] = (state[unit] ^ text[start[unit] + position]) * np.uint32(_FNV_PRIME)
-    return state
+    states = fnv32a_continued(fnv32a_of_texts(unit_ids), utf8(f"__{namespace_id}"))
+    return (states % np.uint32(NAMESPACE_BUCKETS)) / NAMESPACE_BUCKETS
