@@ -58,6 +58,15 @@ resume_rollout(Path(sys.argv[1]))
 """
 
 
+#: Children that other tests of this process keep to its end.
+_OTHERS: set[int] = set()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def others() -> None:
+    _OTHERS.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``data`` (a prepared data set) and ``registry`` (popularity is version 1, ease version 2)."""
@@ -118,7 +127,7 @@ def aliases(request: RolloutRequest) -> dict[str, tuple[str, ...]]:
 
 def children_of(pid: int, *, serving: str = "") -> list[psutil.Process]:
     found = psutil.Process(pid).children(recursive=True)
-    return [child for child in found if serving in " ".join(child.cmdline())]
+    return [child for child in found if child.pid not in _OTHERS and serving in " ".join(child.cmdline())]
 
 
 def gone(process: psutil.Process) -> bool:
