@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -21,16 +22,23 @@ from core.errors import StepError, TrackingError
 from core.settings import load_settings
 from evaluation.ranking import METRICS
 from serving.processes import poll
-from tests.short_audition import short_audition
+from tests.short_audition import ShortAudition, short_audition, write_small_ratings
 from tracking.client import connect
 from tracking.registry import version_for
 from tracking.runs import find_runs, read_text
 
 
-@pytest.mark.usefixtures("no_child_left")
-def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Console) -> None:
-    performed = short_audition(ratings, tmp_path, console)
-    result = performed.perform()
+@pytest.fixture(scope="module")
+def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[ShortAudition, dict[str, Any], str]:
+    """One audition, what came out of it, and what was told on the way."""
+    folder = tmp_path_factory.mktemp("performed")
+    told = io.StringIO()
+    audition = short_audition(write_small_ratings(folder / "ratings"), folder, Console(file=told, width=120))
+    return audition, audition.perform(), told.getvalue()
+
+
+def test_from_ratings_to_a_decision(performed: tuple[ShortAudition, dict[str, Any], str]) -> None:
+    audition, result, told = performed
 
     assert result["decision"] == "keep"
     assert (result["control"], result["challenger"]) == ("popularity", "ease")
@@ -44,17 +52,16 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
         "ab-rollout",
         "total",
     }
-    assert json.loads(performed.run.result.read_text()) == json.loads(json.dumps(result))
-    report = performed.run.report.read_text()
+    assert json.loads(audition.run.result.read_text()) == json.loads(json.dumps(result))
+    report = audition.run.report.read_text()
     assert "<html" in report
-    tracker = connect(performed.run.database)
+    tracker = connect(audition.run.database)
     assert [row["metric"] for row in result["foretelling"]] == [f"{name}@10" for name in (*METRICS, "coverage")]
     assert {row["verdict"] for row in result["foretelling"]} <= {"leaned_same", "leaned_other", "leaned_neither"}
     ndcg = result["foretelling"][0]
     assert ndcg["ci_lower"] < ndcg["effect_size"] == pytest.approx(ndcg["challenger"] - ndcg["champion"])
     assert result["foretelling_note"].startswith("Online it stayed undecided, so no offline metric foretold a winner.")
-    assert isinstance(console.file, io.StringIO)
-    assert "so no offline metric foretold a winner" in console.file.getvalue()
+    assert "so no offline metric foretold a winner" in told
     assert "popularity v1" in report
     assert "ease v2" in report
     (recorded,) = find_runs(tracker, {"screentest.decision": "keep"})
@@ -67,11 +74,18 @@ def test_from_ratings_to_a_decision(ratings: Path, tmp_path: Path, console: Cons
 
 
 @pytest.mark.usefixtures("no_child_left")
-def test_the_same_seed_gives_the_same_figures(ratings: Path, tmp_path: Path, console: Console) -> None:
-    one, two = (short_audition(ratings, tmp_path / name, console, plant="damage").perform() for name in ("one", "two"))
-
+def test_the_same_seed_gives_the_same_figures(
+    performed: tuple[ShortAudition, dict[str, Any], str], ratings: Path, tmp_path: Path, console: Console
+) -> None:
+    once, again = performed[1], short_audition(ratings, tmp_path, console).perform()
     for figure in ("decision", "effect_size", "rel_effect_size", "ci_lower", "ci_upper", "steps"):
-        assert one[figure] == two[figure]
+        assert once[figure] == again[figure]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("no_child_left")
+def test_a_planted_damage_is_one_model_twice(ratings: Path, tmp_path: Path, console: Console) -> None:
+    one = short_audition(ratings, tmp_path, console, plant="damage").perform()
     assert one["control"] == one["challenger"]
     assert one["control_version"] != one["challenger_version"]
     assert one["foretelling_note"].startswith("Champion and challenger are the same model")
@@ -146,7 +160,7 @@ def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> N
 
 
 @pytest.mark.usefixtures("no_child_left")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ctrl_c_in_the_traffic_says_how_to_go_on(ratings: Path, tmp_path: Path, number: signal.Signals) -> None:
     process = demo_process(ratings, tmp_path)
     wait_for(process, lambda: bool(list(tmp_path.glob("runs/*/servers/policy.port"))))
