@@ -11,7 +11,7 @@ MODELS ?=
 JSON   ?=
 JOBS   ?= 2
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
-              serving_paths choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events
+              serving_paths choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
 .PHONY: help demo up down test test-long lint bench lock clean
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from core.errors import ConfigError, DataError, RolloutError
+from cli.event_log import event_log
+from core.errors import DataError, RolloutError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from experiments.result import LookResult
     from experiments.spec import ExperimentSpec
     from serving.replay import ReplayedLook
-
-_DATABASE = "events.db"
 
 
 def decide(
@@ -42,28 +39,12 @@ def decide(
 
     Nothing is written and no server is asked. Exit code 1 where a look does not come out as it was recorded.
     """
-    with _event_log(events or spec) as engine:
+    with event_log(events or spec) as engine:
         chosen = _spec(spec, engine)
         if replay:
             _replay(engine, chosen, json=json)
         else:
             _decide_now(engine, chosen, json=json)
-
-
-@contextmanager
-def _event_log(path: Path) -> Iterator[Engine]:
-    from events.database import open_database
-
-    file = path / _DATABASE if path.is_dir() else path
-    if file.name != _DATABASE and file.suffix != ".db":
-        raise ConfigError(f"{path} is no event log; name a run's folder or its {_DATABASE}")
-    if not file.exists():
-        raise ConfigError(f"{file} does not exist; name a run's folder or its {_DATABASE}")
-    engine = open_database(f"sqlite:///{file.absolute()}")
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _spec(path: Path, engine: Engine) -> ExperimentSpec:

@@ -15,11 +15,14 @@ from cli import (
     demo,
     design,
     features,
+    forecast,
     models,
+    ope,
     pipeline,
     rollout,
     route,
     serve,
+    simulate,
     stack,
     tune,
 )
@@ -43,9 +46,12 @@ app.command("tune")(tune.tune)
 app.command("cross-validate")(cross_validate.cross_validate)
 app.command("design")(design.design)
 app.command("analyze")(analyze.analyze)
+app.command("simulate")(simulate.simulate)
+app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
+app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
 app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
 app.add_typer(rollout.app, name="rollout", help="Look at a rollout, or resume one that was killed.")

@@ -18,7 +18,8 @@ from events.database import reading
 from events.schema import EXPOSURES, OUTCOMES
 
 _IS_CLICK = and_(OUTCOMES.c.kind == "click", OUTCOMES.c.reward > 0)
-_CLICKED = exists().where(and_(OUTCOMES.c.decision_id == EXPOSURES.c.decision_id, _IS_CLICK))
+#: Whether an exposure was clicked.
+CLICKED = exists().where(and_(OUTCOMES.c.decision_id == EXPOSURES.c.decision_id, _IS_CLICK))
 _FAILED = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0)
 
 
@@ -99,7 +100,7 @@ def session_rows(
     """
     group = (EXPOSURES.c.unit_id, EXPOSURES.c.step, EXPOSURES.c.variant)
     query = (
-        select(*group, func.count(), func.sum(case((_CLICKED, 1), else_=0)))
+        select(*group, func.count(), func.sum(case((CLICKED, 1), else_=0)))
         .where(*_of(experiment, None), EXPOSURES.c.variant.in_(variants), *_earliest(experiment, first))
         .group_by(*group)
         .order_by(*group)
@@ -186,7 +187,7 @@ def sessions_recorded(engine: Engine, experiment: str) -> dict[str, RecordedSess
             EXPOSURES.c.variant,
             EXPOSURES.c["items"],
             EXPOSURES.c.step,
-            case((_CLICKED, 1), else_=0),
+            case((CLICKED, 1), else_=0),
             _FAILED,
         )
         .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.session_id.is_not(None))

@@ -59,7 +59,7 @@ def fit_click_model(
         users=users,
         items=items,
         taste=taste,
-        held_out=_held_out(test, users, items, config.liked_rating),
+        held_out=held_out_ratings(test, users, items, config.liked_rating),
         intercept=0.0,
         start=float(ratings["timestamp"].iloc[-1]),
     )
@@ -97,7 +97,15 @@ def _one_hot(items: IdIndex, item_id: npt.NDArray[Any], value: npt.NDArray[Any])
     return sparse.csr_array((np.ones(int(known.sum())), (row[known], column)), shape=(len(items), len(values)))
 
 
-def _held_out(test: Interactions, users: IdIndex, items: IdIndex, liked_rating: float) -> HeldOut:
+def held_out_ratings(test: Interactions, users: IdIndex, items: IdIndex, liked_rating: float) -> HeldOut:
+    """Whether a user's held-out rating likes an item.
+
+    Args:
+        test: The held-out ratings; users and items that are no index are an error of the caller.
+        users: Ids by user index.
+        items: Ids by item index.
+        liked_rating: A rating of at least this is liked.
+    """
     ratings = to_csr(test.ratings, users, items, binary=False).tocoo()
     row, column = ratings.coords
     pair = row.astype(np.int64) * len(items) + column

@@ -36,8 +36,9 @@ NO_ITEM = -1
 
 DEVICES = ("mobile", "desktop", "tablet")
 CHANNELS = ("web", "app", "email")
-_DEVICE_BOUNDS = np.array([0.6, 0.9])
-_CHANNEL_BOUNDS = np.array([0.5, 0.9])
+#: Where a uniform leaves the first device or channel for the second, and the second for the third.
+DEVICE_BOUNDS = np.array([0.6, 0.9])
+CHANNEL_BOUNDS = np.array([0.5, 0.9])
 
 
 class _Stream(IntEnum):
@@ -194,8 +195,8 @@ class ClickModel:
         visitor = np.asarray(drawn * self.config.n_visitors, dtype=np.int64)
         session_effect = self.config.session_sd * noise.normal(self._keys(_Stream.SESSION_EFFECT, number))
         elapsed = number + noise.uniform(self._keys(_Stream.TIME, number))
-        device = np.searchsorted(_DEVICE_BOUNDS, noise.uniform(self._keys(_Stream.DEVICE, number)))
-        channel = np.searchsorted(_CHANNEL_BOUNDS, noise.uniform(self._keys(_Stream.CHANNEL, number)))
+        device = np.searchsorted(DEVICE_BOUNDS, noise.uniform(self._keys(_Stream.DEVICE, number)))
+        channel = np.searchsorted(CHANNEL_BOUNDS, noise.uniform(self._keys(_Stream.CHANNEL, number)))
         return Sessions(
             number=number,
             visitor=visitor,

@@ -55,10 +55,11 @@ def _read(connection: Any, path: Path, columns: Collection[str], texts: Collecti
             raise DataError(f"holds no .parquet file; give {_EXPECTED}", file=str(path))
         return connection.read_parquet(str(path / "**" / "*.parquet"))
     if path.name.lower().endswith(_DELIMITED):
+        # The first rows tell the names.
+        known = connection.read_csv(str(path)).columns
+        as_texts = {name: "VARCHAR" for name in texts if name in known}
         # Looked at whole before a type is decided: a price that is whole in the first rows is still no integer.
-        table = connection.read_csv(str(path), sample_size=-1)
-        missing_texts = {name: "VARCHAR" for name in texts if name in table.columns}
-        return connection.read_csv(str(path), sample_size=-1, types=missing_texts) if missing_texts else table
+        return connection.read_csv(str(path), sample_size=-1, **({"types": as_texts} if as_texts else {}))
     if path.suffix.lower() == ".parquet":
         return connection.read_parquet(str(path))
     raise DataError(f"is of a kind that is not known; give {_EXPECTED}", file=str(path))

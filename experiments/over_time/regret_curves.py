@@ -113,7 +113,8 @@ def simulated_regret(choices: npt.ArrayLike, means: npt.ArrayLike, *, every: int
     """Expected regret of a policy, from runs in which the truth is known.
 
     The regret of a choice is max_a μ_a - μ_chosen, whatever the reward drawn (pseudo-regret: Bubeck & Cesa-Bianchi
-    2012, Regret Analysis, section 1). The band is that of the mean over runs: mean ± z s / √runs.
+    2012, Regret Analysis, section 1). The band is that of the mean over runs: mean ± t s / √runs, t of runs - 1 degrees
+    of freedom.
 
     >>> curve = simulated_regret([[0, 1, 1], [1, 1, 1]], [0.1, 0.3], every=2)
     >>> curve.cumulative.round(3).tolist(), curve.best_arm
@@ -149,21 +150,57 @@ def simulated_regret(choices: npt.ArrayLike, means: npt.ArrayLike, *, every: int
     gained = truth[arm] if truth.ndim == 1 else truth[np.arange(n), arm]
     ends = _ends(n, every)
     interval = np.add.reduceat(truth.max(axis=-1) - gained, np.concatenate([[0], ends[:-1]]), axis=1)
-    z = -float(special.ndtri(alpha / 2))
+    best = np.unique(truth.argmax(axis=-1))
+    return _over_runs(ends, interval, int(best[0]) if len(best) == 1 else -1, alpha)
+
+
+def counted_regret(counts: npt.ArrayLike, means: npt.ArrayLike, *, alpha: float = 0.05) -> RegretCurve:
+    """``simulated_regret`` from how often each arm was chosen in each interval, however long the intervals are.
+
+    >>> curve = counted_regret([[[2, 1], [0, 1]]], [0.1, 0.3])
+    >>> curve.ends.tolist(), curve.cumulative.round(3).tolist(), curve.status
+    ([3, 4], [0.4, 0.4], 'too_few_runs')
+
+    Args:
+        counts: (n_runs, m, n_arms) choices of each arm in each of m intervals, in order of time; all runs have as many
+            choices in an interval.
+        means: (n_arms,) true means.
+        alpha: Each band misses the expected regret with this probability.
+
+    Returns:
+        As ``simulated_regret``.
+
+    Raises:
+        ConfigError: alpha is not allowed.
+        DataError: The shapes do not fit, a count is negative, runs differ in choices, or a mean is not finite.
+    """
+    check_alpha(alpha)
+    table, truth = np.asarray(counts, np.float64), np.asarray(means, np.float64)
+    if table.ndim != 3 or truth.shape != table.shape[2:] or truth.size == 0 or not np.isfinite(truth).all():
+        raise DataError(
+            f"counts has shape {table.shape}, means {truth.shape}; must be (n_runs, m, arms) and (arms,), finite"
+        )
+    sizes = table.sum(axis=2)
+    if not (table >= 0).all() or not (sizes == sizes[:1]).all():
+        raise DataError("counts must be >= 0, and every run must have as many choices in an interval as the others")
+    if sizes.size == 0:
+        return _unknown(np.zeros(table.shape[1], np.int64), "no_choices")
+    ends = np.cumsum(sizes[0]).astype(np.int64)
+    return _over_runs(ends, table @ (truth.max() - truth), int(truth.argmax()), alpha)
+
+
+def _over_runs(ends: Integers, interval: Floats, best_arm: int, alpha: float) -> RegretCurve:
+    """The curve of (n_runs, m) regrets of intervals, n_runs >= 1."""
+    n_runs = len(interval)
+    t = -float(special.stdtrit(max(n_runs - 1, 1), alpha / 2))
 
     def band(table: Floats) -> _Band:
         regret = table.mean(axis=0)
-        width = z * table.std(axis=0, ddof=1) / math.sqrt(n_runs) if n_runs > 1 else np.full(len(ends), np.nan)
+        width = t * table.std(axis=0, ddof=1) / math.sqrt(n_runs) if n_runs > 1 else np.full(len(ends), np.nan)
         return regret, regret - width, regret + width
 
-    best = np.unique(truth.argmax(axis=-1))
-    return RegretCurve(
-        ends,
-        *band(interval),
-        *band(np.cumsum(interval, axis=1)),
-        int(best[0]) if len(best) == 1 else -1,
-        "ok" if n_runs > 1 else "too_few_runs",
-    )
+    summed = np.cumsum(interval, axis=1)
+    return RegretCurve(ends, *band(interval), *band(summed), best_arm, "ok" if n_runs > 1 else "too_few_runs")
 
 
 def _choices(arm: Integers, n_arms: int, every: int) -> Floats:
