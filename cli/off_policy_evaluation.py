@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -27,6 +28,9 @@ from experiments.off_policy.words import POLICY_STATUS_WORDS, SENTENCES, policy_
 DECIDING = "snips"
 #: Share of all weight at which a single row is worth a warning.
 _ONE_ROW = 0.05
+_NO_VALUE: dict[str, Any] = dict.fromkeys(("value", "se", "ci_lower", "ci_upper"), math.nan)
+_EFFECTS = ("effect_size", "se", "ci_lower", "ci_upper", "pvalue")
+_NO_EFFECT: dict[str, Any] = dict.fromkeys((*_EFFECTS, *(f"rel_{name}" for name in _EFFECTS[:-1])), math.nan)
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,16 @@ def _judged(
     log, level = decisions.bandit, {"alpha": question.alpha, "min_ess": question.min_ess}
     scores = model if by.needs_scores else None
     value = by.evaluate(log, policy, scores=scores, **level)
-    return Judged(name, by.name, value, policy_uplift(log, policy, baseline, estimator=by, scores=scores, **level))
+    uplift = policy_uplift(log, policy, baseline, estimator=by, scores=scores, **level)
+    if by.needs_overlap:
+        return Judged(name, by.name, value, uplift)
+    # A model has a figure for what was never tried; beside nothing that could check it, it would be taken for one.
+    if overlap(log, policy).status == "no_overlap":
+        value = value._replace(**_NO_VALUE, status="no_overlap")
+        uplift = uplift._replace(**_NO_EFFECT, value=math.nan, status="no_overlap")
+    if baseline is not None and overlap(log, baseline).status == "no_overlap":
+        uplift = uplift._replace(**_NO_EFFECT, baseline_value=math.nan, status="no_overlap")
+    return Judged(name, by.name, value, uplift)
 
 
 def _warnings(
@@ -220,7 +233,7 @@ def _warnings(
     cut = 0 if question.clip is None else int(np.count_nonzero(seen.weights > question.clip))
     if cut and question.clip is not None:
         found.append(("warn.clipped", {"policy": name, "clip": question.clip, "rows": cut}))
-    if seen.status in ("no_overlap", "wrong_weights"):
+    if seen.status == "wrong_weights":
         alone = ", ".join(one.estimator for one in own if np.isfinite(one.value.value))
         return found + ([("warn.model_alone", {"policy": name, "estimator": alone})] if alone else [])
     sure = [one for one in own if one.value.status == "ok"]

@@ -42,6 +42,7 @@ class PinnedModel(kserve.Model):
     def load(self) -> bool:
         """Become ready, once a request of a user nobody knows is answered: what every recommender must be able to."""
         self._wrapper.predict([{"user_id": "nobody-has-this-id", "k": 1}])
+        self._wrapper.warm_up()
         self.ready = True
         return True
 

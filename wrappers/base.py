@@ -133,6 +133,9 @@ class ModelWrapper(ABC):
             ConfigError: An option is unknown or not allowed.
         """
 
+    def warm_up(self) -> None:  # noqa: B027 (most models have nothing to warm up)
+        """Do what only the first request would pay for, so that a server is ready when it says so."""
+
     @abstractmethod
     def predict(self, input_data: Any) -> Any:
         """Answer requests.

@@ -104,6 +104,11 @@ class RecommenderWrapper(ModelWrapper):
             (n, n_items) float32 that the caller may change; higher is better, NaN = cannot score.
         """
 
+    def warm_up(self) -> None:
+        """Score a user, as the first request of one who is known would."""
+        if len(self.known.users):
+            self.score(np.zeros(1, np.int64))
+
     @classmethod
     def tuned_components(cls, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Options that set the models it is made of up as found; none for a model that is made of no others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.forecast import SENTENCES
 from cli.main import app
 from core.errors import ConfigError, DataError
 
@@ -86,3 +88,39 @@ def test_bad_input_is_one_line(foretold: Path, tmp_path: Path) -> None:
         result = check(*arguments)
         assert isinstance(result.exception, error), result.output
         assert told in str(result.exception)
+
+
+def test_both_languages_say_the_same() -> None:
+    assert SENTENCES["en"].keys() == SENTENCES["ko"].keys()
+    for key, sentence in SENTENCES["en"].items():
+        figures = [
+            {name for _, name, _, _ in string.Formatter().parse(text) if name}
+            for text in (sentence, SENTENCES["ko"][key])
+        ]
+        assert figures[0] == figures[1], key
+
+
+def test_sources_are_judged_apart_and_what_has_no_figure_is_told(foretold: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.json"
+    blank.write_text(json.dumps({**json.loads(foretold.read_text()), "source": "off_policy:dr", "ci_lower": None}))
+    outcome = ("--outcome", "0.2,0.17,0.23")
+    found = json.loads(check(foretold, blank, *outcome, "--json").output)
+    assert [(one["source"], one["status"]) for one in found["errors"]] == [
+        ("off_policy:snips", "ok"),
+        ("off_policy:dr", "no_prediction"),
+    ]
+    assert [(one["source"], one["n"], one["n_missing"]) for one in found["calibration"]] == [
+        ("off_policy:dr", 0, 1),
+        ("off_policy:snips", 1, 0),
+    ]
+    assert "foretold no figure with an interval" in check(foretold, blank, *outcome).output
+
+
+def test_a_negative_outcome_and_its_alpha(foretold: Path) -> None:
+    (wide,), (narrow,) = (
+        json.loads(check(foretold, "--outcome", "-0.02,-0.05,0.01", "--alpha", alpha, "--json").output)["errors"]
+        for alpha in ("0.01", "0.2")
+    )
+    assert wide["observed"] == -0.02
+    # The same interval at a smaller alpha comes of a smaller standard error.
+    assert wide["z"] > narrow["z"] > 0

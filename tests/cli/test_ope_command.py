@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from core.errors import BadInput, DataError
 from events.database import open_database, writing
 from events.schema import EXPOSURES, OUTCOMES
+from experiments.assignment import propensity
 from experiments.off_policy import words
 from experiments.spec import ExperimentSpec, Variants
 from serving.controller import begin_rollout
+from tests.rollout_examples import SPEC, promoted
+from tests.written_rollouts import write_rollout
 
 MEANS = {"a": 0.2, "b": 0.5, "c": 0.35}
 COLUMNS = ["--action", "did", "--reward", "got", "--propensity", "chance"]
@@ -201,3 +204,123 @@ def test_bad_logs_are_one_line(tmp_path: Path) -> None:
     log(50).to_csv(path, index=False)
     result = CliRunner().invoke(app, ["ope", str(path), "--policy", "always=b"])
     assert "must name a column" in str(result.exception)
+
+
+def test_without_overlap_no_estimator_has_a_figure(file: Path, tmp_path: Path) -> None:
+    frame = log()
+    # Whoever has x above 1 was sure to get "a".
+    frame.loc[frame["x"] > 1, ["did", "chance"]] = ["a", 1.0]
+    frame.to_parquet(file)
+    kept = tmp_path / "told.json"
+    found = document(file, "--policy", "always=b", "--estimator", "all", "--context", "x", "--forecast", str(kept))
+    assert len(found["policies"]) == len(found["estimators"]) == 6
+    for row in found["policies"]:
+        assert row["status"] == ("not_uniform" if row["estimator"] == "replay" else "no_overlap")
+        assert [row[name] for name in ("value", "ci_lower", "uplift", "uplift_ci_upper", "rel_uplift")] == [None] * 5
+    told = ope(file, "--policy", "always=b").output
+    assert told.startswith("always=b: no figure can be given. There is no overlap")
+    assert json.loads(kept.read_text())["effect_size"] is None
+    # A baseline that the log says nothing of takes the uplift away, not the value.
+    (row,) = document(file, "--policy", "always=a", "--baseline", "always=b", "--estimator", "dm")["policies"]
+    assert (row["status"], row["uplift_status"], row["uplift"], row["baseline_value"]) == (
+        "ok",
+        "no_overlap",
+        None,
+        None,
+    )
+    assert row["value"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_wrong_propensities_are_found_out(file: Path) -> None:
+    log().assign(chance=0.5).to_parquet(file)
+    found = document(file, "--policy", "always=b")
+    rows = {row["estimator"]: row for row in found["policies"]}
+    assert (rows["snips"]["status"], rows["snips"]["value"]) == ("wrong_weights", None)
+    warned = {one["warning"]: one for one in found["warnings"]}
+    assert warned["wrong_weights"]["mean_weight"] == pytest.approx(0.4, abs=0.05)
+    assert warned["model_alone"]["estimator"] == "dm"
+
+
+def test_clipping_one_heavy_row_several_policies_and_a_lacking_context_are_warned_of(file: Path) -> None:
+    frame = log()
+    frame.loc[0, ["did", "chance"]] = ["b", 0.0005]
+    frame.to_parquet(file)
+    found = document(file, "--policy", "always=b", "--policy", "uniform", "--clip", "4", "--min-ess", "0")
+    warned = {(one["warning"], one.get("policy")): one for one in found["warnings"]}
+    assert {("clipped", "always=b"), ("one_row", "always=b"), ("several", None), ("no_context", None)} <= set(warned)
+    # Propensities of "b" are .2, a weight of 5.
+    assert warned["clipped", "always=b"]["rows"] == (frame["did"] == "b").sum()
+    assert "disagree" in {one["warning"] for one in found["warnings"]}
+
+
+def test_a_baseline_by_name_and_columns_by_action(file: Path) -> None:
+    options = ["--policy", "new:columns=c:p_c,a:p_a,b:p_b", "--policy", "always=c", "--estimator", "snips"]
+    new, always = document(file, *options, "--baseline", "always=c")["policies"]
+    assert new["value"] == document(file, "--policy", "columns=p_a,p_b,p_c")["policies"][0]["value"]
+    assert new["uplift"] == pytest.approx(new["value"] - always["value"])
+    assert (always["uplift"], always["uplift_status"]) == (0.0, "no_variance")
+    assert "No row of the log tells it apart from always=c" in ope(file, *options, "--baseline", "always=c").output
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A rollout that was promoted, as its event log holds it, with the propensities of its steps."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    write_rollout(engine, promoted(), SPEC)
+    with writing(engine) as connection:
+        for place, percent in enumerate((5, 25, 50, 100)):
+            for variant in ("challenger", "control", "champion"):
+                rows = (EXPOSURES.c.step == place) & (EXPOSURES.c.variant == variant)
+                connection.execute(update(EXPOSURES).where(rows).values(propensity=propensity(variant, percent)))
+    engine.dispose()
+    return tmp_path
+
+
+def test_the_propensity_of_a_rollout_is_by_step(run: Path) -> None:
+    found = document(run, "--policy", "always=challenger", columns=[])
+    steps = promoted().steps[:3]
+    weights = np.array([step.challenger_sessions / (step.percent / 100) for step in steps])
+    expected = weights @ [step.challenger_mean for step in steps] / weights.sum()
+    row = found["policies"][0]
+    assert row["value"] == pytest.approx(expected, abs=1e-3)
+    # Weights of 20, 4 and 2: far from the rows' plain mean.
+    assert row["max_weight"] == 20
+    analysed = [step.challenger_sessions + step.control_sessions for step in steps]
+    assert found["rows"] == sum(max(step.sessions, n) for step, n in zip(steps, analysed, strict=True))
+    assert row["ess"] < 0.5 * sum(step.challenger_sessions for step in steps)
+    # The watch at 100 % drew nothing.
+    assert found["excluded"] == [
+        {"reason": "no_draw", "rows": 1_000, "explanation": found["excluded"][0]["explanation"]}
+    ]
+    before = (run / "events.db").read_bytes()
+    (champion,) = document(run / "events.db", "--policy", "always=champion", "--estimator", "dm", columns=[])[
+        "policies"
+    ]
+    # At 50 % nobody could get the champion.
+    assert champion["status"] == "no_overlap"
+    assert (run / "events.db").read_bytes() == before
+
+
+def test_a_rollout_with_wrong_propensities_is_found_out_and_columns_are_refused(run: Path) -> None:
+    engine = open_database(f"sqlite:///{run / 'events.db'}")
+    with writing(engine) as connection:
+        connection.execute(update(EXPOSURES).where(EXPOSURES.c.variant != "champion").values(propensity=0.5))
+    engine.dispose()
+    assert document(run, "--policy", "always=challenger", columns=[])["policies"][0]["status"] == "wrong_weights"
+    for options, told in (
+        (["--action", "did"], "is a rollout, whose columns are known; leave out --action"),
+        (["--policy", "columns=p"], "leave out policies in columns"),
+        (["--policy", "always=b"], "unknown action 'b'; the log has challenger, champion, control"),
+    ):
+        refused = ope(run, "--policy", "always=control", *options, columns=[])
+        assert isinstance(refused.exception, BadInput)
+        assert told in str(refused.exception)
+
+
+def test_a_log_without_a_rollout_or_a_row_is_one_line(file: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty" / "events.db"
+    empty.parent.mkdir()
+    open_database(f"sqlite:///{empty}").dispose()
+    assert "holds no rollout" in str(ope(empty.parent, "--policy", "uniform", columns=[]).exception)
+    log().assign(got=np.nan).to_parquet(file)
+    assert "holds no row that can be counted (6000 no_reward)" in str(ope(file, "--policy", "always=b").exception)

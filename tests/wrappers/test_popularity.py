@@ -75,3 +75,11 @@ def test_retraining_without_forgets_the_times() -> None:
     model = Popularity({"half_life_days": 10}).fit(FASHION)
     model.config = Popularity.Config()
     assert model.fit(FASHION).score(np.array([0])).tolist() == [[3.0, 2.0, 1.0]]
+
+
+def test_warming_up_scores_one_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[int] = []
+    model = Popularity().fit(random_interactions())
+    monkeypatch.setattr(model, "score", lambda users: scored.extend(users.tolist()))
+    model.warm_up()
+    assert scored == [0]
