@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +11,42 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.output_file import write_output
 from core.errors import ConfigError
-from core.files import write_whole
 
 if TYPE_CHECKING:
     from cli.experiment_analysis import Analysed, SegmentedMetric
     from experiments.figures import Language
+    from experiments.inference.comparison import Comparison
+    from experiments.metrics import Metric
+
+_AS_JSON = {"en": "as JSON", "ko": "JSON 파일"}
+_HEADINGS = {
+    "en": {
+        "metric": "metric",
+        "variant": "variant",
+        "value": "value",
+        "control": "control",
+        "segment": "segment",
+        "units": "units",
+        "difference": "difference",
+        "relative": "relative",
+        "interval": "interval",
+        "pvalue_adjusted": "p",
+    },
+    "ko": {
+        "metric": "지표",
+        "variant": "변형안",
+        "value": "값",
+        "control": "기준안",
+        "segment": "세그먼트",
+        "units": "대상",
+        "difference": "차이",
+        "relative": "상대 차이",
+        "interval": "구간",
+        "pvalue_adjusted": "p",
+    },
+}
 
 
 class Method(StrEnum):
@@ -73,9 +102,21 @@ def analyze(
     alpha: Annotated[float, typer.Option(help="Error of the whole analysis.")] = 0.05,
     correction: Annotated[Correction, typer.Option(help="For several metrics and variants.")] = Correction.holm,
     n_star: Annotated[
-        float, typer.Option(help="sequential: units at which it is tightest, chosen before the first look.")
-    ] = 5000.0,
-    look: Annotated[str, typer.Option(help="group: which look of how many this is, e.g. 2/5.")] = "1/1",
+        float | None,
+        typer.Option(
+            help="sequential: units of two arms at which it is tightest, chosen before the first look.",
+            show_default="5000",
+        ),
+    ] = None,
+    look: Annotated[
+        str, typer.Option(help="group: which look of how many this is, e.g. 2/5.", show_default="1/1")
+    ] = "",
+    loss: Annotated[
+        float | None,
+        typer.Option(
+            help="bayesian: relative loss that you do not mind on average; .001 is .1 %.", show_default="0.001"
+        ),
+    ] = None,
     prior_sd: Annotated[
         float, typer.Option(help="Standard deviation of relative lifts you expect; 0: flat prior.", min=0)
     ] = 0.0,
@@ -89,8 +130,10 @@ def analyze(
     A unit with rows in two variants is left out of both and told; so is a unit with a missing number in a metric, for
     that metric. A unit's rows are added up first, since units were randomised and rows were not.
     """
-    from cli.experiment_analysis import Question, analysed, document
-    from experiments.analysis import AnalysisPlan
+    from cli.experiment_analysis import analysed
+    from cli.experiment_question import Question
+    from cli.experiment_report import document
+    from experiments.analysis import LOSS_THRESHOLD, N_STAR, AnalysisPlan
     from experiments.bayes.bayesian_lift import FLAT, NormalPrior
 
     question = Question(
@@ -102,28 +145,36 @@ def analyze(
         covariate=covariate,
         lower_is_better=tuple(lower_is_better),
     )
-    this_look, looks = _look(look)
+    for option, given, belongs in (
+        ("look", bool(look), Method.group),
+        ("n-star", n_star is not None, Method.sequential),
+        ("loss", loss is not None, Method.bayesian),
+    ):
+        if given and method is not belongs:
+            raise ConfigError(f"--{option} belongs to --method {belongs.value}, not to {method.value}; leave it out")
+    this_look, looks = _look(look or "1/1")
     plan = AnalysisPlan(
         control=control,
         method=method.value,
         alpha=alpha,
         correction=correction.value,
-        n_star=n_star,
+        n_star=N_STAR if n_star is None else n_star,
         look=this_look,
         looks=looks,
         prior=NormalPrior(0.0, prior_sd) if prior_sd else FLAT,
+        loss_threshold=LOSS_THRESHOLD if loss is None else loss,
         weights=_weights(weights),
     )
     found = analysed(file, question, plan)
     text = json_format.dumps(document(found), indent=2, ensure_ascii=False)
     if out is not None:
-        write_whole(out, text + "\n")
+        write_output(out, text + "\n")
     if json:
         typer.echo(text)
         return
     _tell(found, lang.value)
     if out is not None:
-        typer.echo(f"as JSON: {out}")
+        typer.echo(f"{_AS_JSON[lang.value]}: {out}")
 
 
 def _look(text: str) -> tuple[int, int]:
@@ -135,6 +186,7 @@ def _look(text: str) -> tuple[int, int]:
 
 def _weights(text: str) -> dict[str, float] | None:
     found: dict[str, float] = {}
+    given: list[str] = []
     for part in filter(None, text.split(",")):
         name, equals, weight = part.rpartition("=")
         try:
@@ -143,32 +195,42 @@ def _weights(text: str) -> dict[str, float] | None:
             equals = ""
         if not equals:
             raise ConfigError(f"weights == {text!r}, must be VARIANT=NUMBER,…, e.g. control=50,b=50")
+        if name in given:
+            raise ConfigError(f"weights == {text!r} names {name!r} twice")
+        given.append(name)
     return found or None
 
 
 def _tell(found: Analysed, language: Language) -> None:
-    from experiments.verdict_words import numbers_sentences
+    from cli.experiment_report import remarks, sentence
+    from experiments.figures import pvalue
+    from experiments.verdict_words import SENTENCES, numbers_sentences
 
-    console = Console(highlight=False)
-    console.print(found.sentence(language), style="bold", soft_wrap=True)
+    # Names may hold brackets, which are no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(sentence(found, language), style="bold", soft_wrap=True)
     console.print(_comparisons(found, language))
     for finding in found.analysis.findings:
-        for sentence in numbers_sentences(found.analysis, finding, language):
-            console.print(f"- {sentence}", soft_wrap=True)
-    for line in found.remarks(language):
+        for line in numbers_sentences(found.analysis, finding, language):
+            console.print(f"- {line}", soft_wrap=True)
+    for line in remarks(found, language):
         console.print(f"- {line}", soft_wrap=True)
     for one in found.segments:
-        told = f"{one.metric.name}, {one.variant} against {found.analysis.plan.control}, by segment"
-        console.print(
-            f"\n{told} (do they differ at all? p {_pvalue(one.report.heterogeneity.pvalue)}):", soft_wrap=True
+        told = SENTENCES[language]["segments"].format(
+            metric=one.metric.name,
+            variant=one.variant,
+            control=found.analysis.plan.control,
+            heterogeneity=pvalue(one.report.heterogeneity.pvalue),
         )
+        console.print(f"\n{told}", soft_wrap=True)
         console.print(_segments(one, language))
 
 
 def _comparisons(found: Analysed, language: Language) -> Table:
-    from experiments.verdict_words import effect_text, interval_text, value_text
+    from experiments.metric_figures import value_text
 
-    table = _table("metric", "variant", numbers=("value", "control", "difference", "relative", "interval", "p"))
+    names = ("metric", "variant", "value", "control", "difference", "relative", "interval", "pvalue_adjusted")
+    table = _table(language, *names, texts=2)
     for finding in found.analysis.findings:
         compared = finding.comparison
         table.add_row(
@@ -176,48 +238,42 @@ def _comparisons(found: Analysed, language: Language) -> Table:
             finding.variant,
             value_text(finding.metric, compared.treatment_value, language),
             value_text(finding.metric, compared.control_value, language),
-            effect_text(finding.metric, compared.effect_size, language),
-            _relative(compared.rel_effect_size, language),
-            interval_text(finding.metric, compared.ci_lower, compared.ci_upper, language),
-            _pvalue(finding.pvalue_adjusted),
+            *_figures(finding.metric, compared, finding.pvalue_adjusted, language),
         )
     return table
 
 
 def _segments(one: SegmentedMetric, language: Language) -> Table:
     from experiments.figures import count
-    from experiments.verdict_words import effect_text, interval_text
 
-    table = _table("segment", numbers=("units", "difference", "relative", "interval", "p"))
+    table = _table(language, "segment", "units", "difference", "relative", "interval", "pvalue_adjusted", texts=1)
     for row in one.report.segments:
         compared = row.comparison
-        table.add_row(
-            row.segment,
-            count(compared.control_n + compared.treatment_n),
-            effect_text(one.metric, compared.effect_size, language),
-            _relative(compared.rel_effect_size, language),
-            interval_text(one.metric, compared.ci_lower, compared.ci_upper, language),
-            _pvalue(row.pvalue_adjusted),
-        )
+        units = count(compared.control_n + compared.treatment_n)
+        table.add_row(row.segment, units, *_figures(one.metric, compared, row.pvalue_adjusted, language))
     return table
 
 
-def _table(*names: str, numbers: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _relative(value: float, language: Language) -> str:
-    from experiments.figures import relative
-
-    return relative(value, language)
-
-
-def _pvalue(value: float) -> str:
+def _figures(metric: Metric, compared: Comparison, pvalue_adjusted: float, language: Language) -> tuple[str, ...]:
+    """Difference, relative difference, interval and p-value."""
     from experiments.figures import pvalue
+    from experiments.metric_figures import effect_text, interval_text, relative_text
 
-    return pvalue(value)
+    return (
+        effect_text(metric, compared.effect_size, language),
+        relative_text(compared.rel_effect_size, language),
+        interval_text(metric, compared.ci_lower, compared.ci_upper, language),
+        pvalue(pvalue_adjusted),
+    )
+
+
+def _table(language: Language, *names: str, texts: int) -> Table:
+    """Columns of texts, then of numbers."""
+    table = Table(box=None, pad_edge=False)
+    for place, name in enumerate(names):
+        if place < texts:
+            # Broken where a line is too short, never cut: nothing of a name may be lost.
+            table.add_column(_HEADINGS[language][name], overflow="fold")
+        else:
+            table.add_column(_HEADINGS[language][name], justify="right", no_wrap=True)
+    return table

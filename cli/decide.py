@@ -58,7 +58,7 @@ def _spec(path: Path, engine: Engine) -> ExperimentSpec:
         return parse_spec(rollouts[0].spec)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(
             f"is no experiment spec that can be read: {str(error).splitlines()[0]}", file=str(path)
         ) from error

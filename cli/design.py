@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.output_file import write_output
 from core.errors import ConfigError
-from core.files import write_whole
 
 if TYPE_CHECKING:
     from experiments.planning.baselines import Baseline
@@ -62,7 +62,7 @@ def design(
     method: Annotated[
         Method, typer.Option(help="fixed: one look at the end; sequential: as often as you like; group: --looks looks.")
     ] = Method.fixed,
-    looks: Annotated[int, typer.Option(min=1, help="Looks of a group design.")] = 5,
+    looks: Annotated[int, typer.Option(min=1, max=100, help="Looks of a group design.")] = 5,
     alpha: Annotated[float, typer.Option(help="False positives, over all comparisons together.")] = 0.05,
     power: Annotated[float, typer.Option(help="Chance of showing the effect if it is real.")] = 0.8,
     side: Annotated[Side, typer.Option(help="What is to be shown.")] = Side.two_sided,
@@ -142,7 +142,7 @@ def _write_chart(found: Design, path: Path) -> None:
     drawn = design_chart(found)
     if not drawn:
         raise ConfigError(f"there is nothing to draw: the design is {found.status}")
-    write_whole(path, drawn)
+    write_output(path, drawn)
 
 
 def _document(found: Design) -> dict[str, object]:
@@ -183,6 +183,8 @@ def _tell(found: Design, variants: int) -> None:
     console.print(f"  units in all             {found.total:>12,.0f}", style="bold")
     if found.method != "fixed":
         console.print(f"  on average, if it is real {found.expected_total:>11,.0f}  because a look may end it earlier")
+    if not math.isnan(found.n_star):
+        console.print(f"  analyse it with          --method sequential --n-star {found.n_star:.0f}")
     if not math.isnan(found.days):
         console.print(f"  days                     {_days(found.days):>12}")
     if variants > 2:

@@ -145,8 +145,8 @@ def _read(file: Path, made: Any) -> Any:
 
 
 def _sentence(file: Path, prediction: Prediction, error: ForecastError, language: Language) -> str:
+    from experiments.metric_figures import effect_text, interval_text
     from experiments.metrics import Metric
-    from experiments.verdict_words import effect_text, interval_text
 
     kind = error.status if error.status != "ok" else "agrees" if error.covered else "above" if error.z > 0 else "below"
     uplift = Metric("uplift", "mean", "uplift")
@@ -162,8 +162,8 @@ def _sentence(file: Path, prediction: Prediction, error: ForecastError, language
 
 def _calibration(table: Sequence[ForecastCalibration], language: Language) -> Table:
     from experiments.figures import count, percent
+    from experiments.metric_figures import effect_text, interval_text
     from experiments.metrics import Metric
-    from experiments.verdict_words import effect_text, interval_text
 
     uplift = Metric("uplift", "mean", "uplift")
     shown = Table(box=None, pad_edge=False)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from core.files import write_whole
+from cli.output_file import write_output
 
 if TYPE_CHECKING:
     from cli.off_policy_evaluation import Evaluation
@@ -81,10 +81,10 @@ def ope(
         decisions = read_decisions(log, Columns(action, reward, propensity, unit, known), question.columns)
     found = evaluated(decisions, question)
     if forecast is not None:
-        write_whole(forecast, json_format.dumps(prediction(found), indent=2, ensure_ascii=False) + "\n")
+        write_output(forecast, json_format.dumps(prediction(found), indent=2, ensure_ascii=False) + "\n")
     text = json_format.dumps(document(found), indent=2, ensure_ascii=False)
     if out is not None:
-        write_whole(out, text + "\n")
+        write_output(out, text + "\n")
     if json:
         typer.echo(text)
         return
@@ -107,8 +107,8 @@ def _tell(found: Evaluation, language: Language) -> None:
 
 
 def _estimates(found: Evaluation, language: Language) -> Table:
+    from experiments.metric_figures import effect_text, interval_text, value_text
     from experiments.off_policy.words import value_interval
-    from experiments.verdict_words import effect_text, interval_text, value_text
 
     table = _table("policy", "by", numbers=("value", "interval", "uplift", "interval"))
     for one in found.judged:

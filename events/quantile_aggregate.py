@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from events.unit_aggregate import SEVERAL_SEGMENTS
+from events.unit_aggregate import finite, named, one_segment
 
 #: An arm, and a segment of it; empty where there are no segments.
 ArmKey = tuple[str, str]
@@ -53,15 +53,12 @@ def counted_values(
         segment: Column to divide the arms by.
     """
     rows = _kept_rows(table, unit, variant, column, segment)
-    counted = rows.group_by(["variant", "segment", "value"]).aggregate(rows=rows.count()).to_pyarrow()
-    arms: dict[ArmKey, list[tuple[float, int]]] = {}
-    for name, part, value, count in zip(*(counted[one].to_pylist() for one in counted.column_names), strict=True):
-        arms.setdefault((_text(name), part), []).append((value, count))
+    found = rows.group_by(["variant", "segment", "value"]).aggregate(rows=rows.count()).to_pyarrow()
+    # One row per arm, its values and counts as lists, in the same order.
+    arms = found.group_by(["variant", "segment"], use_threads=False).aggregate([("value", "list"), ("rows", "list")])
     return {
-        arm: CountedValues(
-            np.array([value for value, _ in pairs], np.float64), np.array([count for _, count in pairs], np.int64)
-        )
-        for arm, pairs in arms.items()
+        (name.as_py(), part.as_py()): CountedValues(values.values.to_numpy(), counts.values.to_numpy())
+        for name, part, values, counts in zip(*(arms.column(name) for name in arms.column_names), strict=True)
     }
 
 
@@ -89,7 +86,7 @@ def rows_below(
     rows = _kept_rows(table, unit, variant, column, segment)
     limit = ibis.cases(
         *(
-            ((rows.variant.cast("string") == name) & (rows.segment == part), ibis.literal(threshold, "float64"))
+            ((rows.variant == name) & (rows.segment == part), ibis.literal(threshold, "float64"))
             for (name, part), threshold in thresholds.items()
         ),
         else_=ibis.null("float64"),
@@ -111,7 +108,7 @@ def rows_below(
         )
     )
     return {
-        (_text(row["variant"]), row["segment"]): BelowThreshold(
+        (row["variant"], row["segment"]): BelowThreshold(
             row["units"],
             np.array([row["mean_0"], row["mean_1"]]),
             row["units"]
@@ -125,24 +122,20 @@ def _kept_rows(table: Any, unit: str, variant: str, column: str, segment: str | 
     """(unit, variant, segment, value) of the rows of units with one variant and no value missing or not finite."""
     import ibis
 
-    rows = table.filter(table[unit].notnull()).select(
-        unit=table[unit],
-        variant=table[variant],
-        segment=ibis.literal("") if segment is None else ibis.coalesce(table[segment].cast("string"), ""),
-        value=table[column].cast("float64"),
+    whole_table = table.filter(named(table, unit).notnull())
+    rows = whole_table.select(
+        unit=whole_table[unit],
+        variant=named(whole_table, variant),
+        segment=ibis.null("string") if segment is None else named(whole_table, segment).cast("string"),
+        value=whole_table[column].cast("float64"),
     )
-    total = rows.value.sum()
-    whole = (rows.value.count() == rows.count()) & ~total.isnan() & ~total.isinf()
+    whole = (rows.value.count() == rows.count()) & finite(rows.value.sum())
     units = rows.group_by("unit").aggregate(
         arm=rows.variant.min(),
         other=rows.variant.max(),
-        part=ibis.ifelse(rows.segment.min() == rows.segment.max(), rows.segment.min(), SEVERAL_SEGMENTS),
+        part=ibis.coalesce(one_segment(rows.segment), ""),
         whole=whole,
     )
     units = units.filter(units.whole & (units.arm == units.other))
     joined = rows.inner_join(units, rows.unit == units.unit)
-    return joined.select(unit=rows.unit, variant=units.arm, segment=units.part, value=rows.value)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return joined.select(unit=rows.unit, variant=units.arm.cast("string"), segment=units.part, value=rows.value)

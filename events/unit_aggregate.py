@@ -58,9 +58,10 @@ class ArmCell(NamedTuple):
 
     Attributes:
         variant: As the table has it, as text; empty where ``fate`` is not ``kept``.
-        segment: As the table has it, as text; empty where there is none.
+        segment: As the table has it, as text; empty where none was asked for, or none of a unit's rows names one.
         fate: What became of these units.
         units: All of them, whatever their metrics.
+        varied: (n_metrics,) int64, units with a number that should be the same on each of their rows and is not.
         counted: (n_metrics,) int64, units whose numbers of the metric are all there and finite.
         means: Per metric (p,) float64, over the counted units; NaN where there are none.
         crosses: Per metric (p, p) float64, summed products of the deviations from the means.
@@ -70,6 +71,7 @@ class ArmCell(NamedTuple):
     segment: str
     fate: Fate
     units: int
+    varied: npt.NDArray[np.int64]
     counted: npt.NDArray[np.int64]
     means: tuple[npt.NDArray[np.float64], ...]
     crosses: tuple[npt.NDArray[np.float64], ...]
@@ -92,7 +94,32 @@ def arm_cells(table: Any, columns: ExperimentTable) -> list[ArmCell]:
 
 def rows_without_unit(table: Any, unit: str) -> int:
     """Rows that name no unit."""
-    return int(table.filter(table[unit].isnull()).count().to_pyarrow().as_py())
+    return int(table.filter(named(table, unit).isnull()).count().to_pyarrow().as_py())
+
+
+def named(table: Any, column: str) -> Any:
+    """A column of names; null where it is empty or no number, as tools write what is missing."""
+    import ibis
+
+    found = table[column]
+    if found.type().is_string():
+        return found.nullif("")
+    return ibis.ifelse(finite(found), found, ibis.null(found.type())) if found.type().is_floating() else found
+
+
+def finite(number: Any) -> Any:
+    """Whether a floating number is neither NaN nor infinite; null of null.
+
+    Not by asking for NaN: of a Parquet column DuckDB answers that from the file's statistics, which leave NaN out.
+    """
+    return number * 0 == 0
+
+
+def one_segment(segment: Any) -> Any:
+    """The segment of a unit's rows, to aggregate: ``SEVERAL_SEGMENTS`` where they differ, null where none names one."""
+    import ibis
+
+    return ibis.ifelse(segment.min() != segment.max(), SEVERAL_SEGMENTS, segment.min())
 
 
 def arm_expression(table: Any, columns: ExperimentTable) -> Any:
@@ -107,27 +134,27 @@ def arm_expression(table: Any, columns: ExperimentTable) -> Any:
     )
     per_unit = per_unit.mutate(**{_FATE: fate})
     kept = per_unit.mutate(
-        **{_VARIANT: ibis.ifelse(per_unit[_FATE] == "kept", per_unit[_VARIANT], ibis.null(per_unit[_VARIANT].type()))}
+        **{_VARIANT: ibis.ifelse(per_unit[_FATE] == "kept", per_unit[_VARIANT].cast("string"), ibis.null("string"))}
     )
     keys = [_FATE, _VARIANT, *([_SEGMENT] if columns.segment is not None else [])]
     sums = {"units": kept.count()}
     for metric, numbers in enumerate(columns.metrics):
-        sums |= _moments(kept, metric, len(numbers))
+        sums |= _moments(kept, metric, numbers)
     return kept.group_by(keys).aggregate(**sums)
 
 
 def _per_unit(table: Any, columns: ExperimentTable) -> Any:
     """One row per unit: its variant, the largest one it names, segment, and its numbers."""
-    import ibis
-
-    rows = table.filter(table[columns.unit].notnull())
-    found = {_VARIANT: rows[columns.variant].min(), _OTHER: rows[columns.variant].max()}
+    rows = table.filter(named(table, columns.unit).notnull())
+    variant = named(rows, columns.variant)
+    found = {_VARIANT: variant.min(), _OTHER: variant.max()}
     if columns.segment is not None:
-        segment = rows[columns.segment].cast("string")
-        found[_SEGMENT] = ibis.ifelse(segment.min() == segment.max(), segment.min(), SEVERAL_SEGMENTS)
+        found[_SEGMENT] = one_segment(named(rows, columns.segment).cast("string"))
     for metric, numbers in enumerate(columns.metrics):
         for place, number in enumerate(numbers):
             found[_name(metric, place)] = _number(rows, number)
+            if number.reduction == "mean":
+                found[_varied(metric, place)] = _varies(rows, number)
     return rows.group_by(**{_UNIT: rows[columns.unit]}).aggregate(**found)
 
 
@@ -138,6 +165,9 @@ def _number(rows: Any, number: UnitNumber) -> Any:
     if number.column == ROWS:
         return rows.count().cast("float64")
     column = rows[number.column].cast("float64")
+    if number.reduction == "any" and rows[number.column].type().is_floating():
+        # A sum or a mean shows that one of its numbers was not finite; whether any is above 0 does not.
+        column = ibis.ifelse(finite(column), column, ibis.null("float64"))
     reduced = {
         "sum": column.sum(),
         "any": (column > 0).cast("float64").max(),
@@ -146,13 +176,25 @@ def _number(rows: Any, number: UnitNumber) -> Any:
     return ibis.ifelse(column.count() == rows.count(), reduced, ibis.null("float64"))
 
 
-def _moments(kept: Any, metric: int, size: int) -> dict[str, Any]:
+def _varies(rows: Any, number: UnitNumber) -> Any:
+    """Whether a number that should be the same on each of a unit's rows is not."""
+    column = rows[number.column].cast("float64")
+    return column.min() != column.max()
+
+
+def _moments(kept: Any, metric: int, columns: Sequence[UnitNumber]) -> dict[str, Any]:
     """Count, means and variances of one metric over the units that have all its numbers."""
+    import ibis
+
+    size = len(columns)
     numbers = [kept[_name(metric, place)] for place in range(size)]
     there = numbers[0].notnull()
     for number in numbers:
-        there = there & number.notnull() & ~number.isnan() & ~number.isinf()
+        there = there & number.notnull() & finite(number)
+    varied = [kept[_varied(metric, place)] for place in range(size) if columns[place].reduction == "mean"]
     found = {f"n_{metric}": there.sum()}
+    if varied:
+        found[f"varied_{metric}"] = (there & ibis.or_(*varied)).sum()
     for one in range(size):
         found[f"mean_{metric}_{one}"] = numbers[one].mean(where=there)
         found[f"cross_{metric}_{one}_{one}"] = numbers[one].var(where=there, how="pop")
@@ -172,10 +214,11 @@ def _cell(row: dict[str, Any], columns: ExperimentTable) -> ArmCell:
         for metric, size in enumerate(sizes)
     )
     return ArmCell(
-        variant=_text(row[_VARIANT]),
-        segment=_text(row.get(_SEGMENT)),
+        variant=row[_VARIANT] or "",
+        segment=row.get(_SEGMENT) or "",
         fate=row[_FATE],
         units=row["units"],
+        varied=np.array([row.get(f"varied_{metric}") or 0 for metric in range(len(sizes))], np.int64),
         counted=counted,
         means=means,
         crosses=crosses,
@@ -191,8 +234,5 @@ def _name(metric: int, place: int) -> str:
     return f"number_{metric}_{place}"
 
 
-def _text(value: Any) -> str:
-    """As people write it: a Boolean as CSV files have it."""
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _varied(metric: int, place: int) -> str:
+    return f"varied_{metric}_{place}"

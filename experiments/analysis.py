@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
-
-import numpy as np
-import numpy.typing as npt
 
 from core.errors import ConfigError, DataError
 from experiments.bayes.bayesian_lift import FLAT, BayesianComparison, NormalPrior, bayesian_comparison
 from experiments.inference.comparison import Comparison, check_alpha
 from experiments.inference.estimates import Estimate
 from experiments.inference.frequentist import welch
-from experiments.inference.multiplicity import benjamini_hochberg, bonferroni, holm
+from experiments.inference.multiplicity import Correction, check_correction, corrected
 from experiments.inference.srm import SampleRatio, fixed_srm, sequential_srm
 from experiments.looks.confidence_sequences import BURN_IN, sequential_comparison
 from experiments.looks.group_inference import group_comparison
@@ -25,17 +22,10 @@ from experiments.metrics import Metric
 #: ``bayesian``: decided by chance to win and expected loss.
 Method = Literal["fixed", "sequential", "group", "bayesian"]
 METHODS: tuple[Method, ...] = get_args(Method)
-Correction = Literal["holm", "bonferroni", "bh", "none"]
-CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 #: Units of both arms at which a confidence sequence is tightest where nobody planned for another number.
 N_STAR = 5_000
-
-_CORRECT: dict[Correction, Callable[[npt.ArrayLike], npt.NDArray[np.float64]]] = {
-    "holm": holm,
-    "bonferroni": bonferroni,
-    "bh": benjamini_hochberg,
-    "none": lambda pvalues: np.asarray(pvalues, np.float64),
-}
+#: Share of the baseline that nobody minds losing where nobody said another.
+LOSS_THRESHOLD = 0.001
 
 
 @dataclass(frozen=True)
@@ -51,8 +41,9 @@ class AnalysisPlan:
         burn_in: For ``sequential``: units an arm needs before it is read.
         looks: For ``group``: planned number of looks, at equal shares of the units.
         look: For ``group``: which of them this is, from 1.
-        prior: For the Bayesian reading, on the relative lift.
-        loss_threshold: For ``bayesian``: relative lift that one does not mind losing, on average.
+        prior: For the Bayesian reading, on the relative lift; of a baseline below 0, on the share of its size.
+        loss_threshold: For ``bayesian``: share of the baseline's size that one does not mind losing, on average; of the
+            treatment's, where the baseline is 0.
         weights: Variant to its intended share of the units, on any scale; empty: equal shares.
         srm_alpha: Sample ratios with a p-value below it are an alarm.
     """
@@ -66,7 +57,7 @@ class AnalysisPlan:
     looks: int = 1
     look: int = 1
     prior: NormalPrior = FLAT
-    loss_threshold: float = 0.001
+    loss_threshold: float = LOSS_THRESHOLD
     weights: Mapping[str, float] | None = None
     srm_alpha: float = 0.001
 
@@ -75,8 +66,9 @@ class AnalysisPlan:
         check_alpha(self.srm_alpha)
         if self.method not in METHODS:
             raise ConfigError(f"method == {self.method!r}, must be one of {', '.join(METHODS)}")
-        if self.correction not in CORRECTIONS:
-            raise ConfigError(f"correction == {self.correction!r}, must be one of {', '.join(CORRECTIONS)}")
+        check_correction(self.correction)
+        if not 0 < self.loss_threshold < math.inf:
+            raise ConfigError(f"loss_threshold == {self.loss_threshold}, must be above 0 and finite")
         if not 1 <= self.look <= self.looks:
             raise ConfigError(f"look == {self.look} of looks == {self.looks}; must be 1 … looks")
 
@@ -171,7 +163,7 @@ def analyse(plan: AnalysisPlan, units: Mapping[str, int], metrics: Sequence[Metr
         _finding(plan, arms, variant) for arms in metrics for variant in treatments if variant in arms.estimates
     ]
     pvalues = [finding.comparison.pvalue for finding in findings]
-    adjusted = _CORRECT[plan.correction](pvalues)
+    adjusted = corrected(pvalues, plan.correction)
     srm = sample_ratio(plan, units)
     return Analysis(
         plan=plan,
@@ -198,7 +190,7 @@ def sample_ratio(plan: AnalysisPlan, units: Mapping[str, int]) -> SampleRatio:
             "weight, 0 if nobody should have had it"
         )
     counts = [units.get(variant, 0) for variant in weights]
-    test = fixed_srm if plan.method in ("fixed", "bayesian") else sequential_srm
+    test = fixed_srm if plan.method == "fixed" else sequential_srm
     return test(counts, list(weights.values()))
 
 
@@ -234,9 +226,12 @@ def _finding(plan: AnalysisPlan, arms: MetricArms, variant: str) -> Finding:
         lower_is_better=arms.metric.lower_is_better,
     )
     if lift.status in ("zero_baseline", "negative_baseline"):
+        # No share of nothing is believed beforehand.
+        prior = plan.prior.scaled(abs(control.value)) if lift.status == "negative_baseline" else FLAT
         lift = bayesian_comparison(
             treatment,
             control,
+            prior=prior,
             difference="absolute",
             alpha=plan.alpha,
             lower_is_better=arms.metric.lower_is_better,

@@ -70,12 +70,12 @@ class Verdict(NamedTuple):
 def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Verdict:
     """Decide from what was found, by the first of these that applies.
 
-
     1. the sample ratio alarms: ``invalid``;
-    2. a variant is better in the primary metric, and no guardrail of it is worse: ``promote`` the best such;
-    3. a guardrail of a variant that is better is worse, or of every variant: ``rollback``;
-    4. every variant is worse in the primary metric: ``rollback``;
-    5. otherwise ``keep`` where the plan has no further look, ``continue`` where it has.
+    2. the primary metric has no figure in any variant: ``continue`` where more units may mend it, else ``invalid``;
+    3. a variant is better in the primary metric, and no guardrail of it is worse: ``promote`` the best such;
+    4. a guardrail of a variant that is better is worse, or of every variant: ``rollback``;
+    5. every variant is worse in the primary metric: ``rollback``;
+    6. otherwise ``keep`` where the plan has no further look, ``continue`` where it has.
 
     Better and worse mean that the corrected p-value is below alpha. With ``bayesian`` it is the expected loss that
     decides (``experiments.bayes.bayesian_stopping``).
@@ -102,29 +102,43 @@ def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Ver
     sound = [finding for finding in winners if finding.variant not in harmed]
     if sound:
         return _of("primary_better", max(sound, key=lambda finding: abs(finding.comparison.effect_size)))
-    if harmed and (winners or len(harmed) == len(known)):
-        return _of("guardrail_worse", next(iter(harmed.values())))
+    # No winner is sound, so each of them is harmed.
+    if winners or all(finding.variant in harmed for finding in known):
+        return _of("guardrail_worse", harmed[(winners or known)[0].variant])
     losers = [finding for finding in known if _shown(analysis, finding) and not finding.better]
     if len(losers) == len(known):
         return _of("primary_worse", losers[0])
-    best = max(known, key=lambda finding: _gain(finding))
+    best = max(known, key=_gain)
     return _of("undecided" if _may_look_again(analysis) else "no_difference_shown", best)
 
 
 def _by_loss(analysis: Analysis, known: list[Finding], harmed: dict[str, Finding]) -> Verdict:
-    """By the variant that is most likely to win."""
-    best = max(known, key=lambda finding: _chance(finding))
+    """By the variant that is most likely to win, of those whose guardrails hold if there are any."""
+    sound = [finding for finding in known if finding.variant not in harmed]
+    best = max(sound or known, key=_chance)
     stop = stop_by_loss(
         best.bayesian,
-        threshold_of_caring=analysis.plan.loss_threshold,
+        threshold_of_caring=analysis.plan.loss_threshold * _unit_of_lift(best),
         n=min(best.comparison.treatment_n, best.comparison.control_n),
         min_n=max(analysis.plan.burn_in, 2),
     )
-    if stop.choice == "treatment":
-        return _of("guardrail_worse", harmed[best.variant]) if best.variant in harmed else _of("loss_small", best)
     if stop.choice == "control":
         return _of("control_loss_small", best)
+    if not sound:
+        return _of("guardrail_worse", harmed[best.variant])
+    if stop.choice == "treatment":
+        return _of("loss_small", best)
     return _of("too_few_units" if stop.reason == "too_few_units" else "undecided", best)
+
+
+def _unit_of_lift(finding: Finding) -> float:
+    """What a share is a share of: 1 where the lift is relative, else the size of the control, or of the treatment."""
+    if finding.bayesian.kind == "relative":
+        return 1.0
+    compared = finding.comparison
+    size = compared.control_value if compared.status == "negative_baseline" else compared.treatment_value
+    # Where both are 0 a share of anything is nothing; the error is what is left to compare a loss with.
+    return abs(size) or compared.se
 
 
 def _shown(analysis: Analysis, finding: Finding) -> bool:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis import Analysis, Finding
-from experiments.figures import MISSING, Language, chance, count, percent, points, pvalue, relative, share, signed
+from experiments.figures import Language, chance, count, percent, pvalue, share
+from experiments.metric_figures import effect_text, interval_text, relative_text, value_text
 from experiments.metrics import Metric
 from experiments.verdict import Verdict
 
@@ -19,6 +20,10 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "srm": (
             "Invalid: the units did not split as intended ({split}; p {srm}), so something is wrong with the "
             "assignment or the log. Find out what before you read any other figure."
+        ),
+        "srm.stray": (
+            "Invalid: nobody should have had {stray} ({split}), so something is wrong with the assignment or the log. "
+            "Find out what before you read any other figure."
         ),
         "guardrail_worse": (
             "Roll back: {metric} must not get worse, and with {variant} it did ({treatment} against {control_value})."
@@ -53,17 +58,24 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "numbers.one": (
             "{variant} against {control} in {metric}: {effect} ({relative}), {level} interval {interval}, p {pvalue}."
         ),
-        "bayesian": "Chance that {variant} is better: {chance}. Flat or given prior; this reading {role}.",
+        "bayesian": "Chance that {variant} is better: {chance} ({prior}); this reading {role}.",
+        "bayesian.flat": "nothing expected beforehand",
+        "bayesian.prior": "lifts of {mean} ± {sd} expected beforehand",
         "bayesian.decides": "decides",
         "bayesian.informs": "informs and does not decide",
         "reduced": "The covariate took away {reduction} of the variance.",
-        "between": "{lower} to {upper}",
-        "no_limit": "no limit",
+        "segments": (
+            "{metric}, {variant} against {control}, by segment (do the segments differ at all? p {heterogeneity}):"
+        ),
     },
     "ko": {
         "srm": (
             "무효: 대상이 의도한 비율대로 나뉘지 않았습니다({split}, p {srm}). 배정이나 로그에 문제가 있으므로 다른 "
             "수치를 보기 전에 원인을 찾으십시오."
+        ),
+        "srm.stray": (
+            "무효: 아무에게도 배정되지 않아야 할 변형안({stray})에 대상이 있습니다({split}). 배정이나 로그에 문제가 "
+            "있으므로 다른 수치를 보기 전에 원인을 찾으십시오."
         ),
         "guardrail_worse": (
             "롤백: 나빠져서는 안 되는 지표({metric})가 변형안({variant})에서 나빠졌습니다({treatment} 대 "
@@ -102,14 +114,16 @@ SENTENCES: dict[Language, dict[str, str]] = {
             "변형안({variant}) 대 기준안({control}), 지표({metric}): {effect}({relative}), {level} 구간 {interval}, "
             "p {pvalue}."
         ),
-        "bayesian": (
-            "변형안({variant})이 더 좋을 확률: {chance}. 사전 분포는 평탄하거나 주어진 것이며, 이 수치는 {role}."
-        ),
+        "bayesian": "변형안({variant})이 더 좋을 확률: {chance}({prior}). 이 수치는 {role}.",
+        "bayesian.flat": "사전에 예상한 것 없음",
+        "bayesian.prior": "사전에 예상한 상대 변화 {mean} ± {sd}",
         "bayesian.decides": "결정의 근거입니다",
         "bayesian.informs": "참고용이며 결정하지 않습니다",
         "reduced": "공변량이 분산의 {reduction}를 줄였습니다.",
-        "between": "{lower} ~ {upper}",
-        "no_limit": "한계 없음",
+        "segments": (
+            "세그먼트별 지표({metric}), 변형안({variant}) 대 기준안({control})(세그먼트끼리 다르다고 볼 수 있는지: p "
+            "{heterogeneity}):"
+        ),
     },
 }
 
@@ -125,17 +139,22 @@ def verdict_sentence(analysis: Analysis, found: Verdict, language: Language, sta
     """
     finding = found.finding
     primary = analysis.primary[0] if finding is None else finding
+    treatment, control = _told_apart(
+        primary.metric, primary.comparison.treatment_value, primary.comparison.control_value, language
+    )
     figures = {
         "split": _split(analysis),
+        "stray": ", ".join(sorted(_strays(analysis))),
         "srm": pvalue(analysis.srm.pvalue),
         "metric": primary.metric.name,
         "variant": found.variant,
         "control": analysis.plan.control,
-        "treatment": value_text(primary.metric, primary.comparison.treatment_value, language),
-        "control_value": value_text(primary.metric, primary.comparison.control_value, language),
+        "treatment": treatment,
+        "control_value": control,
         "status": status,
     }
-    return SENTENCES[language][found.reason].format(**figures)
+    reason = "srm.stray" if found.reason == "srm" and figures["stray"] else found.reason
+    return SENTENCES[language][reason].format(**figures)
 
 
 def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) -> Sequence[str]:
@@ -147,7 +166,7 @@ def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) 
         "control": finding.control,
         "metric": finding.metric.name,
         "effect": effect_text(finding.metric, compared.effect_size, language),
-        "relative": relative(compared.rel_effect_size, language),
+        "relative": relative_text(compared.rel_effect_size, language),
         "level": share(1 - analysis.plan.alpha, language),
         "interval": interval_text(finding.metric, compared.ci_lower, compared.ci_upper, language),
         "pvalue": pvalue(compared.pvalue),
@@ -160,7 +179,10 @@ def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) 
     if finding.bayesian.status == "ok":
         told.append(
             words["bayesian"].format(
-                variant=finding.variant, chance=chance(finding.bayesian.chance_to_win, language), role=role
+                variant=finding.variant,
+                chance=chance(finding.bayesian.chance_to_win, language),
+                prior=_prior(analysis, finding, language),
+                role=role,
             )
         )
     if not math.isnan(finding.variance_reduction):
@@ -168,45 +190,31 @@ def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) 
     return told
 
 
-def value_text(metric: Metric, value: float, language: Language) -> str:
-    """A metric's value: a share in per cent, anything else to four figures.
-
-    >>> value_text(Metric("bought", "proportion", "bought"), 0.123, "en")
-    '12.3 %'
-    >>> value_text(Metric("paid", "mean", "paid"), 7.0, "ko")
-    '7'
-    """
-    if not math.isfinite(value):
-        return MISSING
-    return percent(value, language, 2 if value < 0.1 else 1) if metric.kind == "proportion" else f"{value:,.4g}"
+def _told_apart(metric: Metric, one: float, other: float, language: Language) -> tuple[str, str]:
+    """Two values with as many figures, up to eight, as it takes to see that they differ."""
+    texts = ("", "")
+    for figures in range(4, 9):
+        texts = value_text(metric, one, language, figures), value_text(metric, other, language, figures)
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
-def effect_text(metric: Metric, effect: float, language: Language) -> str:
-    """A difference with its sign, in points for a share."""
-    if metric.kind == "proportion":
-        return points(effect, language, 2)
-    return signed(effect, _digits(effect))
+def _prior(analysis: Analysis, finding: Finding, language: Language) -> str:
+    words, prior = SENTENCES[language], analysis.plan.prior
+    # On a baseline of 0 no relative lift could be expected.
+    unusable = finding.bayesian.kind == "absolute" and finding.comparison.control_value >= 0
+    if math.isinf(prior.sd) or unusable:
+        return words["bayesian.flat"]
+    return words["bayesian.prior"].format(
+        mean=relative_text(prior.mean, language), sd=relative_text(prior.sd, language).lstrip("+")
+    )
 
 
-def interval_text(metric: Metric, lower: float, upper: float, language: Language) -> str:
-    """The two ends of an interval, in hundredths for a share; a dash where there is none."""
-    if math.isnan(lower) or math.isnan(upper):
-        return MISSING
-    words = SENTENCES[language]
-    ends = []
-    for end in (lower, upper):
-        if math.isinf(end):
-            ends.append(words["no_limit"])
-        else:
-            ends.append(signed(100 * end, 2) if metric.kind == "proportion" else signed(end, _digits(end)))
-    return words["between"].format(lower=ends[0], upper=ends[1])
-
-
-def _digits(value: float) -> int:
-    """Decimals that show four figures of a number."""
-    if not math.isfinite(value) or value == 0:
-        return 1
-    return int(min(max(3 - math.floor(math.log10(abs(value))), 0), 9))
+def _strays(analysis: Analysis) -> list[str]:
+    """Variants that were to have nobody and have somebody."""
+    weights = analysis.plan.weights or {}
+    return [variant for variant, units in analysis.units.items() if units and weights.get(variant) == 0]
 
 
 def _split(analysis: Analysis) -> str:

@@ -54,12 +54,15 @@ def _read(connection: Any, path: Path, columns: Collection[str], texts: Collecti
         if not any(path.rglob("*.parquet")):
             raise DataError(f"holds no .parquet file; give {_EXPECTED}", file=str(path))
         return connection.read_parquet(str(path / "**" / "*.parquet"))
+    if path.stat().st_size == 0:
+        raise DataError(f"is empty; give {_EXPECTED}", file=str(path))
     if path.name.lower().endswith(_DELIMITED):
         # The first rows tell the names.
-        known = connection.read_csv(str(path)).columns
+        known = connection.read_csv(str(path), header=True).columns
         as_texts = {name: "VARCHAR" for name in texts if name in known}
+        more = {"types": as_texts} if as_texts else {}
         # Looked at whole before a type is decided: a price that is whole in the first rows is still no integer.
-        return connection.read_csv(str(path), sample_size=-1, **({"types": as_texts} if as_texts else {}))
+        return connection.read_csv(str(path), header=True, sample_size=-1, **more)
     if path.suffix.lower() == ".parquet":
         return connection.read_parquet(str(path))
     raise DataError(f"is of a kind that is not known; give {_EXPECTED}", file=str(path))
@@ -72,5 +75,16 @@ def _check(table: Any, path: Path, columns: Collection[str], numbers: Collection
     schema = table.schema()
     for name in numbers:
         kind = schema[name]
+        if kind.is_string():
+            raise DataError(f"column {name!r} {_text_told(table, name)}", file=str(path))
         if not (kind.is_numeric() or kind.is_boolean()):
             raise DataError(f"column {name!r} holds {kind}, must hold numbers", file=str(path))
+
+
+def _text_told(table: Any, name: str) -> str:
+    """Why a column of text holds no numbers: tools write "NA", or a comma for the point."""
+    column = table[name]
+    odd = table.filter(column.notnull() & column.try_cast("float64").isnull()).limit(1)[name].to_pyarrow()
+    if len(odd):
+        return f"holds {odd[0].as_py()!r}, must hold numbers; leave a cell empty where there is none"
+    return "holds text, must hold numbers" if table.count().to_pyarrow().as_py() else "has no rows"

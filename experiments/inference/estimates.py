@@ -93,10 +93,11 @@ def ratio_estimate(moments: Moments) -> Estimate:
     if denominator == 0:
         return Estimate(math.nan, math.nan, moments.n, "undefined_ratio")
     ratio = numerator / denominator
-    mm, md, dd = (float(moments.covariance[place]) for place in ((0, 0), (0, 1), (1, 1)))
+    # Divided twice rather than by the square, which a float may not hold.
+    mm, md, dd = (float(moments.covariance[place]) / denominator / denominator for place in ((0, 0), (0, 1), (1, 1)))
     # Rounding may leave the variance of units that all have the same ratio a hair below zero.
-    variance = max(mm - 2 * ratio * md + ratio**2 * dd, 0.0) if moments.n > 1 else math.nan
-    return _checked(ratio, variance / (moments.n * denominator**2), moments.n)
+    variance = max(mm - 2 * ratio * md + ratio * (ratio * dd), 0.0) if moments.n > 1 else math.nan
+    return _checked(ratio, variance / moments.n, moments.n)
 
 
 def _checked(value: float, variance: float, n: int) -> Estimate:

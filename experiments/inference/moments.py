@@ -19,7 +19,8 @@ _ROUNDING = 64 * np.finfo(np.float64).eps
 class Moments:
     """Sufficient statistics of p numbers that each unit of one arm brings, e.g. clicks and impressions.
 
-    Centred, because the sum of squares of a billion revenues keeps no digit of their variance.
+    Centred, because the sum of squares of a billion revenues keeps no digit of their variance. What a float does not
+    hold becomes infinite or NaN, without a warning; estimates of it are ``not_finite``.
 
     Attributes:
         n: Units, >= 0.
@@ -60,9 +61,10 @@ class Moments:
         if self.n == 0 or other.n == 0:
             return other if self.n == 0 else self
         n = self.n + other.n
-        apart = other.mean - self.mean
-        cross = self.cross + other.cross + np.outer(apart, apart) * (self.n / n * other.n)
-        return Moments(n, self.mean + apart * (other.n / n), cross)
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = other.mean - self.mean
+            cross = self.cross + other.cross + np.outer(apart, apart) * (self.n / n * other.n)
+            return Moments(n, self.mean + apart * (other.n / n), cross)
 
     @classmethod
     def empty(cls, size: int = 1) -> Moments:
@@ -92,9 +94,10 @@ class Moments:
             raise DataError(f"{wrong} of {len(table)} units have a number that is not finite; leave them out first")
         if len(table) == 0:
             return cls.empty(table.shape[1])
-        mean = table.mean(axis=0)
-        apart = table - mean
-        return cls(len(table), mean, apart.T @ apart)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = table.mean(axis=0)
+            apart = table - mean
+            return cls(len(table), mean, apart.T @ apart)
 
     @classmethod
     def from_sums(cls, n: int, sums: Sequence[float], products: npt.ArrayLike) -> Moments:
@@ -119,7 +122,8 @@ class Moments:
         if n == 0:
             return cls.empty(len(total))
         mean = total / n
-        cross = square - np.outer(mean, total)
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross = square - np.outer(mean, total)
         slack = _ROUNDING * np.diag(square)
         if (np.diag(cross) < -slack).any():
             raise DataError(

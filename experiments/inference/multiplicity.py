@@ -6,8 +6,45 @@ does not count among the m tests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal, get_args
+
 import numpy as np
 import numpy.typing as npt
+
+from core.errors import ConfigError
+
+#: ``bh`` is Benjamini & Hochberg's; ``none`` leaves the p-values as they are.
+Correction = Literal["holm", "bonferroni", "bh", "none"]
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
+
+
+def corrected(pvalues: npt.ArrayLike, correction: Correction) -> npt.NDArray[np.float64]:
+    """P-values by the correction of a name.
+
+    Args:
+        pvalues: (n,) raw p-values 0 … 1, NaN where there was no test; empty gives empty.
+        correction: Of ``CORRECTIONS``.
+
+    Raises:
+        ConfigError: There is no such correction.
+        ValueError: A p-value is outside 0 … 1.
+
+    >>> corrected([.01, .04], "bonferroni").tolist()
+    [0.02, 0.08]
+    """
+    check_correction(correction)
+    return _CORRECT[correction](pvalues)
+
+
+def check_correction(correction: str) -> None:
+    """Refuse what is no correction.
+
+    Raises:
+        ConfigError: correction is none of ``CORRECTIONS``.
+    """
+    if correction not in CORRECTIONS:
+        raise ConfigError(f"correction == {correction!r}, must be one of {', '.join(CORRECTIONS)}")
 
 
 def bonferroni(pvalues: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -85,3 +122,11 @@ def _checked(pvalues: npt.ArrayLike) -> npt.NDArray[np.float64]:
     if outside.any():
         raise ValueError(f"pvalues holds {p[outside][0]:g}, must be 0 … 1, or NaN where there was no test")
     return p
+
+
+_CORRECT: dict[Correction, Callable[[npt.ArrayLike], npt.NDArray[np.float64]]] = {
+    "holm": holm,
+    "bonferroni": bonferroni,
+    "bh": benjamini_hochberg,
+    "none": _checked,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -11,13 +11,11 @@ import numpy.typing as npt
 from scipy import special
 
 from core.errors import ConfigError, DataError
-from experiments.inference.comparison import Alternative, Comparison
+from experiments.inference.comparison import Comparison
 from experiments.inference.estimates import Estimate
 from experiments.inference.frequentist import welch
-from experiments.inference.multiplicity import benjamini_hochberg, bonferroni, holm
+from experiments.inference.multiplicity import Correction, corrected
 
-Correction = Literal["holm", "benjamini_hochberg", "bonferroni"]
-CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 Scale = Literal["absolute", "relative"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
@@ -79,12 +77,11 @@ def compare_segments(
     treatment: Mapping[str, Estimate],
     control: Mapping[str, Estimate],
     *,
-    alpha: float = 0.05,
-    alternative: Alternative = "two-sided",
+    compare: Callable[[Estimate, Estimate], Comparison] = welch,
     correction: Correction = "holm",
     scale: Scale = "absolute",
 ) -> SegmentReport:
-    """Compare treatment and control within each segment by Welch's test, corrected for the number of segments.
+    """Compare treatment and control within each segment, corrected for the number of segments.
 
     A segment must be known before the unit is exposed (country, device at sign-up), never a result of the treatment.
 
@@ -100,30 +97,24 @@ def compare_segments(
     Args:
         treatment: The treatment's value of the metric by segment.
         control: The control's. A segment that one arm lacks has the status ``no_units``.
-        alpha: Of each segment's interval.
-        alternative: What is to be shown of treatment - control.
-        correction: ``holm`` or ``bonferroni`` (no false find with probability 1 - alpha), or ``benjamini_hochberg``
-            (share of false ones among the finds).
+        compare: Of treatment and control: Welch's two-sided test at .05, or another way to compare, which must be
+            one that may be looked at again where the experiment is.
+        correction: ``holm`` or ``bonferroni`` (no false find with probability 1 - alpha), ``bh`` (share of false ones
+            among the finds), or ``none``.
         scale: Whether absolute or relative effects are tested, for themselves and against each other.
 
     Returns:
         The report; without segments an empty one, its heterogeneity ``too_few_groups``.
 
     Raises:
-        ConfigError: alpha, alternative, correction or scale is not allowed.
+        ConfigError: correction or scale is not allowed.
     """
-    correct = {"holm": holm, "benjamini_hochberg": benjamini_hochberg, "bonferroni": bonferroni}.get(correction)
-    if correct is None:
-        raise ConfigError(f"correction == {correction!r}, must be one of {', '.join(CORRECTIONS)}")
     if scale not in SCALES:
         raise ConfigError(f"scale == {scale!r}, must be one of {', '.join(SCALES)}")
     names = list(dict.fromkeys([*control, *treatment]))
-    found = [
-        welch(treatment.get(name, NO_UNITS), control.get(name, NO_UNITS), alpha=alpha, alternative=alternative)
-        for name in names
-    ]
+    found = [compare(treatment.get(name, NO_UNITS), control.get(name, NO_UNITS)) for name in names]
     relative = scale == "relative"
-    adjusted = correct([one.rel_pvalue if relative else one.pvalue for one in found]).tolist()
+    adjusted = corrected([one.rel_pvalue if relative else one.pvalue for one in found], correction).tolist()
     return SegmentReport(
         tuple(SegmentComparison(*parts) for parts in zip(names, found, adjusted, strict=True)),
         cochran_q(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 
 from experiments.figures import Language, count, percent, share
+from experiments.metric_figures import effect_text, interval_text, value_text
 from experiments.metrics import Metric
 from experiments.off_policy.comparison import PolicyUplift
 from experiments.off_policy.estimator import PolicyValue
 from experiments.off_policy.overlap import PolicyStatus
-from experiments.verdict_words import effect_text, interval_text, value_text
 
 POLICY_STATUS_WORDS: dict[Language, dict[PolicyStatus, str]] = {
     "en": {

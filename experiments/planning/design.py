@@ -12,6 +12,7 @@ from scipy import optimize
 
 from core.errors import ConfigError
 from experiments.inference.estimates import Status
+from experiments.looks.confidence_sequences import BURN_IN
 from experiments.looks.group_sequential import Boundary, spending_boundary
 from experiments.planning.baselines import Baseline
 from experiments.planning.duration import Week, days_needed, mde_by_week
@@ -52,6 +53,8 @@ class Design:
         n_control: Units of the control, rounded up; NaN where nothing can be planned.
         n_treatment: Units of each other variant.
         total: All of them.
+        n_star: For ``sequential``: units of two arms at which the planned sequence is tightest, which the analysis must
+            be told; NaN for other methods.
         expected_total: How many it takes on average if the effect is real: looks may end it earlier.
         days: Whole days until the total has come; NaN without daily units, inf where they never suffice.
         weeks: What one look at the end of so many weeks could show; empty without daily units.
@@ -67,6 +70,7 @@ class Design:
     n_control: float
     n_treatment: float
     total: float
+    n_star: float
     expected_total: float
     days: float
     weeks: tuple[Week, ...]
@@ -124,6 +128,7 @@ def design(
         n_control=n_control,
         n_treatment=n_treatment,
         total=total,
+        n_star=n_control + n_treatment if method == "sequential" else math.nan,
         expected_total=expected * (1 + treatments * plan.allocation),
         days=days_needed(total, daily_new_units) if known and daily_new_units is not None else math.nan,
         weeks=() if pairs is None else tuple(mde_by_week(baseline, pairs.tolist(), _WEEKS, plan)),
@@ -162,7 +167,9 @@ class _Size(NamedTuple):
             return achieved_power(self.baseline, self.mde, n_control, self.plan).power
         if self.method == "group":
             return group_power(self.baseline, self.mde, n_control, self._boundary(), self.plan).power
-        return self._read(n_control).power
+        found = self._read(n_control)
+        # Nothing is shown before burn-in.
+        return 0.0 if found.status == "burn_in" else found.power
 
     def curve(self, n_control: float) -> tuple[PowerPoint, ...]:
         """From a tenth of a size to twice as much."""
@@ -170,19 +177,19 @@ class _Size(NamedTuple):
         return tuple(PowerPoint(float(size), self.power(float(size))) for size in sizes if size >= 2)
 
     def _sequence(self, least: float) -> _Solved:
-        """A sequence needs more than one look at the end does; tuned to be tightest at its own planned end."""
-        most = least
-        while self._read(most).power < self.plan.power:
+        """A sequence needs more than one look at the end does, and is not read before burn-in; tightest at its end."""
+        least = max(least, BURN_IN / min(1.0, self.plan.allocation))
+        needed = most = least
+        while self.power(most) < self.plan.power:
             most *= 1.5
-        needed = float(
-            optimize.brentq(lambda n: self._read(n).power - self.plan.power, min(least, most) / 2, most, rtol=1e-6)
-        )
-        return _Solved(needed, self._read(needed).expected_control, "ok")
+        if most > least:
+            needed = float(optimize.brentq(lambda n: self.power(n) - self.plan.power, most / 1.5, most, rtol=1e-6))
+        return _Solved(needed, self._read(math.ceil(needed)).expected_control, "ok")
 
     def _read(self, n_control: float) -> SequentialPlanned:
         looks = [n_control * (look + 1) / self.looks for look in range(self.looks)]
         n_star = n_control * (1 + self.plan.allocation)
-        return sequence_power(self.baseline, self.mde, looks, n_star=n_star, plan=self.plan, burn_in=0)
+        return sequence_power(self.baseline, self.mde, looks, n_star=n_star, plan=self.plan)
 
     def _boundary(self) -> Boundary:
         fractions = [(look + 1) / self.looks for look in range(self.looks)]

@@ -157,7 +157,8 @@ def test_what_is_left_out_is_told_and_no_number_is_made_of_it(tmp_path: Path) ->
     paid, click = found["comparisons"]
     assert paid["control_n"] + paid["treatment_n"] + 1 == click["control_n"] + click["treatment_n"]
     told = analyze(tmp_path / "odd.csv", "--metric", "paid").output
-    assert "have a row without a finite number in paid" in told.replace("\n", " ")
+    assert "with a row that has no finite number in paid, left out of paid: 1." in told
+    assert "Rows that name no unit, left out: 1." in told
 
 
 def test_a_broken_split_decides_nothing_else(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_booleans_are_shares_and_ids_stay_text(tmp_path: Path) -> None:
     ("options", "error", "told"),
     [
         (["--metric", "price"], DataError, "has no column 'price'; it has user, arm"),
-        (["--metric", "country"], DataError, "column 'country' holds string, must hold numbers"),
+        (["--metric", "country"], DataError, "column 'country' holds 'kr', must hold numbers"),
         (["--metric", "paid:median"], ConfigError, "of kind 'median'"),
         (
             ["--metric", "paid", "--guardrail", "wait"],
@@ -214,7 +215,13 @@ def test_booleans_are_shares_and_ids_stay_text(tmp_path: Path) -> None:
             "guardrail names 'wait', must be one of",
         ),
         (["--metric", "paid", "--metric", "paid"], ConfigError, "each must be named once"),
-        (["--metric", "paid", "--look", "5"], ConfigError, "look == '5', must be LOOK/LOOKS"),
+        (["--metric", "paid", "--method", "group", "--look", "5"], ConfigError, "look == '5', must be LOOK/LOOKS"),
+        (["--metric", "paid", "--look", "2/5"], ConfigError, "--look belongs to --method group, not to fixed"),
+        (["--metric", "paid", "--n-star", "900"], ConfigError, "--n-star belongs to --method sequential"),
+        (["--metric", "paid", "--loss", ".01"], ConfigError, "--loss belongs to --method bayesian"),
+        (["--metric", "paid", "--method", "bayesian", "--loss", "0"], ConfigError, "loss_threshold == 0.0, must be"),
+        (["--metric", "paid", "--weights", "old=1,new=1,old=2"], ConfigError, "names 'old' twice"),
+        (["--metric", "paid", "--out", "no-such-folder/found.json"], ConfigError, "does its folder exist?"),
         (["--metric", "paid", "--weights", "old:1"], ConfigError, "weights == 'old:1', must be VARIANT=NUMBER"),
         (["--metric", "paid", "--weights", "old=1"], DataError, "units of variant 'new' were found"),
         (
@@ -236,6 +243,9 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         ("gone.csv", None, "there is no such file"),
         ("notes.txt", "user,arm\n", "is of a kind that is not known"),
         ("torn.parquet", "PAR1 and no more", "cannot be read"),
+        ("nothing.csv", "", "is empty"),
+        ("heading.csv", "user,arm,paid\n", "column 'paid' has no rows"),
+        ("na.csv", "user,arm,paid\n1,old,2.5\n2,new,NA\n", "column 'paid' holds 'NA', must hold numbers"),
     ):
         if text is not None:
             (tmp_path / name).write_text(text)
@@ -244,3 +254,91 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         assert told in str(result.exception)
     (tmp_path / "empty").mkdir()
     assert "holds no .parquet file" in str(analyze(tmp_path / "empty", "--metric", "paid").exception)
+
+
+def test_ids_that_look_like_numbers_are_told_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"{i % 10}e{i},{'new' if rng.random() < 0.5 else 'old'},{rng.random():.3f}" for i in range(500)]
+    (tmp_path / "ids.csv").write_text("user,arm,paid\n" + "\n".join(lines))
+    found = document(tmp_path / "ids.csv", "--metric", "paid")
+    # As numbers 0e0, 0e10, 0e20 … are one, and so is all that is too large.
+    assert (sum(found["units"].values()), found["excluded"]) == (500, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "control", "treatment"),
+    [([0, 1], "0", "1"), ([False, True], "false", "true"), ([0.0, 1.0], "0.0", "1.0"), (["", "b"], None, None)],
+)
+def test_variants_of_any_type(tmp_path: Path, values: list[Any], control: str | None, treatment: str | None) -> None:
+    rng = np.random.default_rng(1)
+    arm = rng.integers(0, 2, 400)
+    frame = pd.DataFrame({"user": range(400), "arm": np.array(values)[arm], "paid": rng.random(400)})
+    frame.to_parquet(tmp_path / "typed.parquet")
+    command = ["analyze", str(tmp_path / "typed.parquet"), "--unit", "user", "--variant", "arm"]
+    command += ["--control", control or "b", "--metric", "paid", "--metric", "paid:quantile", "--json"]
+    result = CliRunner().invoke(app, command)
+    if control is None:
+        # An empty name is no variant.
+        assert "every unit has the control 'b'" in str(result.exception)
+        return
+    found = json.loads(result.output)
+    assert found["units"] == {control: int((arm == 0).sum()), treatment: int((arm == 1).sum())}
+    medians = frame.groupby("arm")["paid"].median()
+    assert found["comparisons"][1]["effect_size"] == pytest.approx(medians[values[1]] - medians[values[0]])
+
+
+def test_segments_are_read_by_the_method_the_correction_and_the_covariate(file: Path) -> None:
+    base = ["--metric", "paid:ratio", "--segment", "country"]
+    fixed = document(file, *base)["segments"]
+    often = document(file, *base, "--method", "sequential")["segments"]
+    plain, doubled = (document(file, *base, "--correction", name)["segments"] for name in ("none", "bonferroni"))
+    reduced = document(file, *base, "--covariate", "before")["segments"]
+    for one, two, three, four, five in zip(fixed, often, plain, reduced, doubled, strict=True):
+        width = one["ci_upper"] - one["ci_lower"]
+        assert two["ci_upper"] - two["ci_lower"] > 1.3 * width
+        assert three["pvalue_adjusted"] == three["pvalue"] == one["pvalue"]
+        assert five["pvalue_adjusted"] == pytest.approx(min(1.0, 2 * one["pvalue"]))
+        assert four["ci_upper"] - four["ci_lower"] < 0.85 * width
+
+
+def test_units_without_segment_and_covariates_that_change_are_told(tmp_path: Path) -> None:
+    frame = experiment()
+    frame["country"] = frame["country"].where(frame["user"] % 4 > 0)
+    frame["before"] += np.arange(len(frame)) % 2
+    frame.to_parquet(tmp_path / "odd.parquet")
+    options = ["--metric", "paid", "--metric", "wait:quantile", "--segment", "country", "--covariate", "before"]
+    found = document(tmp_path / "odd.parquet", *options)
+    assert {one["reason"]: one["units"] for one in found["excluded"]} == {"no_segment": 1_000}
+    assert {row["segment"] for row in found["segments"]} == {"de", "kr"}
+    assert [(note["metric"], note["note"]) for note in found["notes"]] == [
+        ("paid", "covariate_varies"),
+        ("wait p50", "quantile"),
+    ]
+    for lang, told in (("en", "Units that name no segment, compared in none: 1,000."), ("ko", "대상: 1,000개.")):
+        assert told in analyze(tmp_path / "odd.parquet", *options, "--lang", lang).output
+    assert "differs between rows of the same unit" in analyze(tmp_path / "odd.parquet", *options).output
+
+
+def test_a_missing_covariate_is_named(tmp_path: Path) -> None:
+    frame = experiment()
+    frame["before"] = frame["before"].where(frame["user"] % 8 > 0)
+    frame.to_parquet(tmp_path / "new-users.parquet")
+    found = document(tmp_path / "new-users.parquet", "--metric", "paid", "--covariate", "before")
+    assert sum(one["units"] for one in found["excluded"]) == 500
+    assert "no finite number in paid, before, left out of paid" in found["excluded"][0]["explanation"]
+
+
+def test_names_with_brackets_are_told_as_they_are(tmp_path: Path) -> None:
+    frame = experiment().rename(columns={"paid": "paid [€], net"})
+    frame["arm"] = np.where(frame["arm"] == "new", "[bold]new", "old")
+    frame.to_csv(tmp_path / "it's [1].csv", index=False)
+    told = analyze(tmp_path / "it's [1].csv", "--metric", "paid [€], net").output
+    assert "- [bold]new against old in paid [€], net: " in told
+
+
+def test_a_loss_threshold_is_an_option_and_what_is_believed_is_of_a_stated_kind(file: Path) -> None:
+    options = ["--metric", "paid:ratio", "--method", "bayesian"]
+    strict, lenient = (document(file, *options, "--loss", loss) for loss in ("1e-9", "0.5"))
+    assert strict["verdict"]["decision"] == "continue"
+    assert lenient["verdict"]["decision"] in ("promote", "keep")
+    assert strict["comparisons"][0]["credible_kind"] == "relative"

@@ -129,6 +129,8 @@ def test_it_decides_on_what_there_is(run: Path) -> None:
 def test_bad_input_is_one_line(run: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd.yaml"
     odd.write_text("name: [")
+    other_bytes = tmp_path / "bytes.yaml"
+    other_bytes.write_bytes(b"name: \xff\xfe")
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump({**SPEC.model_dump(mode="json"), "name": "another"}))
     empty = tmp_path / "empty"
@@ -136,6 +138,7 @@ def test_bad_input_is_one_line(run: Path, tmp_path: Path) -> None:
     for arguments, error, told in (
         ((empty,), ConfigError, "does not exist; name a run's folder or its events.db"),
         ((odd, run), DataError, "is no experiment spec that can be read"),
+        ((other_bytes, run), DataError, "is no experiment spec that can be read"),
         ((odd, odd), ConfigError, "is no event log"),
         ((other, run), RolloutError, "no session of 'another' is recorded"),
         ((other, run, "--replay"), RolloutError, "no look of 'another' is recorded"),

@@ -66,6 +66,8 @@ def test_looks_cost_units_and_variants_cost_more() -> None:
     assert fixed < group < three
     told = design(*base, "--method", "group").output
     assert "because a look may end it earlier" in told
+    planned = design(*base, "--method", "sequential").output
+    assert f"--method sequential --n-star {document(*base, '--method', 'sequential')['n_star']}" in planned
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,7 @@ def test_looks_cost_units_and_variants_cost_more() -> None:
         (["--baseline", "1.5", "--mde", ".1"], "share == 1.5, must be 0 … 1"),
         (["--baseline", ".1", "--mde", ".1", "--daily", "many"], "daily == 'many', must be a number"),
         (["--baseline", ".1", "--mde", ".1", "--chart", "plan.png"], "must end in .svg"),
+        (["--baseline", ".1", "--mde", ".1", "--chart", "no-such-folder/plan.svg"], "does its folder exist?"),
         (["--baseline", "0", "--mde", ".1", "--absolute"], "nothing can be planned"),
     ],
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from events.quantile_aggregate import counted_values, rows_below
@@ -70,3 +73,22 @@ def test_segments_and_units_that_do_not_count(connection: Any) -> None:
     assert below.keys() == {("a", "kr")}
     assert below["a", "kr"].units == mine["user"].nunique()
     assert below["a", "kr"].mean[0] * below["a", "kr"].units == (mine["wait"] <= 10).sum()
+
+
+def test_units_without_segment_are_of_none_and_no_rows_give_no_arms(connection: Any) -> None:
+    frame = events()
+    frame.loc[frame["user"] == 1, "country"] = None
+    # A unit whose other rows name a segment is of that one.
+    frame.loc[frame.index[frame["user"] == 3][0], "country"] = None
+    table = connection.create_table("events", frame)
+    counted = counted_values(table, **COLUMNS, segment="country")
+    assert counted.keys() == {("a", "de"), ("a", "kr"), ("b", ""), ("b", "de"), ("b", "kr")}
+    assert counted["b", ""].counts.sum() == (frame["user"] == 1).sum()
+    assert counted_values(table.filter(ibis.literal(False)), **COLUMNS) == {}
+
+
+def test_units_with_what_is_no_number_do_not_count_on_disk_either(connection: Any, tmp_path: Path) -> None:
+    waits = pa.array([1.0, 2.0, np.nan, np.inf], pa.float64())
+    pq.write_table(pa.table({"user": [1, 2, 2, 3], "arm": ["a"] * 4, "wait": waits}), tmp_path / "written.parquet")
+    counted = counted_values(connection.read_parquet(str(tmp_path / "written.parquet")), **COLUMNS)
+    assert counted["a", ""].values.tolist() == [1.0]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from events.unit_aggregate import (
@@ -130,3 +133,52 @@ def test_variants_that_are_no_text_are_told_as_text(connection: Any) -> None:
         "false",
         "true",
     ]
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_nothing_is_made_of_what_is_no_number(connection: Any, tmp_path: Path, on_disk: bool) -> None:
+    flags = pa.array([1.0, 0.0, np.nan, np.inf, -np.inf, 0.0, np.nan], pa.float64())
+    table = pa.table({"user": [1, 2, 3, 4, 5, 6, 6], "arm": ["a"] * 7, "click": flags})
+    pq.write_table(table, tmp_path / "written.parquet")
+    # The statistics of a Parquet file leave NaN out, and DuckDB believes them.
+    written = (
+        connection.read_parquet(str(tmp_path / "written.parquet"))
+        if on_disk
+        else connection.create_table("written", table)
+    )
+    (cell,) = arm_cells(written, ExperimentTable("user", "arm", [ANY, RATE, ANY[:1] + RATE[1:]]))
+    assert (cell.units, cell.counted.tolist()) == (6, [2, 2, 2])
+    assert [means.tolist() for means in cell.means] == [[0.5], [0.5, 1.0], [0.5, 1.0]]
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_empty_names_are_no_names(connection: Any, nothing: str | None) -> None:
+    frame = pd.DataFrame(
+        {
+            "user": ["1", "2", nothing, nothing, "3"],
+            "arm": ["a", "b", "a", "b", nothing],
+            "country": ["kr", nothing, "kr", "kr", "kr"],
+            "revenue": 1.0,
+        }
+    )
+    found = cells_of(connection, frame, metrics=[(UnitNumber("revenue"),)], segment="country")
+    assert [(cell.fate, cell.variant, cell.segment, cell.units) for cell in found] == [
+        ("kept", "a", "kr", 1),
+        ("kept", "b", "", 1),
+        ("no_variant", "", "kr", 1),
+    ]
+    assert rows_without_unit(connection.table("events"), "user") == 2
+
+
+def test_a_unit_that_is_no_number_is_no_unit(connection: Any, tmp_path: Path) -> None:
+    users = pa.array([1.0, np.nan, np.nan], pa.float64())
+    pq.write_table(pa.table({"user": users, "arm": ["a", "a", "b"], "click": [1, 1, 1]}), tmp_path / "written.parquet")
+    table = connection.read_parquet(str(tmp_path / "written.parquet"))
+    (cell,) = arm_cells(table, ExperimentTable("user", "arm", [ANY]))
+    assert (cell.variant, cell.units, rows_without_unit(table, "user")) == ("a", 1, 2)
+
+
+def test_numbers_that_should_be_the_same_on_each_row_are_watched(connection: Any) -> None:
+    frame = pd.DataFrame({"user": [1, 1, 2, 2, 3], "arm": "a", "revenue": 1.0, "before": [1.0, 1.0, 2.0, 3.0, 4.0]})
+    (cell,) = cells_of(connection, frame, metrics=[REVENUE, REVENUE[:1]])
+    assert cell.varied.tolist() == [1, 0]

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import ConfigError, DataError
 from experiments.analysis import METHODS, Analysis, AnalysisPlan, Method, MetricArms, analyse
+from experiments.bayes.bayesian_lift import NormalPrior
 from experiments.inference.estimates import Estimate, mean_estimate, proportion_estimate
 from experiments.inference.frequentist import welch
 from experiments.inference.moments import Moments
@@ -87,11 +88,13 @@ def test_sample_ratios(units: dict[str, int], weights: dict[str, float] | None, 
 
 def test_a_sequence_is_watched_by_a_sequential_sample_ratio() -> None:
     units = {"a": 10_000, "b": 10_420}
-    fixed, sequential = (
-        seen([arms(BOUGHT, shares(a=1_000, b=1_000))], AnalysisPlan("a", method=method), **units).srm.pvalue
-        for method in ("fixed", "sequential")
-    )
-    assert fixed < 0.01 < sequential
+    found: dict[Method, float] = {
+        method: seen([arms(BOUGHT, shares(a=1_000, b=1_000))], AnalysisPlan("a", method=method), **units).srm.pvalue
+        for method in METHODS
+    }
+    assert found["fixed"] < 0.01 < found["sequential"]
+    # Whatever may be looked at again is.
+    assert found["sequential"] == found["group"] == found["bayesian"]
 
 
 @pytest.mark.parametrize(
@@ -170,3 +173,41 @@ def test_what_is_not_allowed_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=told):
             AnalysisPlan("a", **wrong)
+
+
+def test_a_guardrail_of_one_variant_does_not_condemn_another() -> None:
+    # b is harmed and has no primary figure; c is undecided and unharmed.
+    primary = {**shares(a=1_000, c=1_010), "b": Estimate(math.nan, math.nan, 0, "no_units")}
+    metrics = [arms(BOUGHT, primary), arms(WAITED, shares(a=500, b=700, c=500))]
+    found = verdict(seen(metrics, a=10_000, b=10_000, c=10_000), frozenset({"waited"}))
+    assert (found.reason, found.variant) == ("no_difference_shown", "c")
+    # The variant told is the one that won and must not be promoted.
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_000, c=1_300)), arms(WAITED, shares(a=500, b=720, c=700))]
+    assert verdict(seen(metrics), frozenset({"waited"})).variant == "c"
+
+
+def test_by_loss_a_sound_variant_wins_and_harm_everywhere_is_rolled_back() -> None:
+    plan = AnalysisPlan("a", method="bayesian")
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_300, c=1_200)), arms(WAITED, shares(a=500, b=700, c=500))]
+    found = verdict(seen(metrics, plan), frozenset({"waited"}))
+    assert (found.reason, found.variant) == ("loss_small", "c")
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_010)), arms(WAITED, shares(a=500, b=700))]
+    assert verdict(seen(metrics, plan), frozenset({"waited"})).reason == "guardrail_worse"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_loss_is_a_share_of_a_baseline_of_any_sign(scale: float) -> None:
+    def decided(control: float, treatment: float, se: float) -> tuple[str, float]:
+        pair = {"a": Estimate(control * scale, (se * scale) ** 2, 900), "b": Estimate(treatment * scale, 0.0, 900)}
+        plan = AnalysisPlan("a", method="bayesian", prior=NormalPrior(0.0, 0.05))
+        found = seen([arms(Metric("profit", "mean", "profit"), pair)], plan, a=900, b=900)
+        return verdict(found).reason, found.findings[0].bayesian.effect_size / scale
+
+    # A rise of 3 % with a standard error of 1 %, above and below 0: the prior draws both in by as much.
+    assert decided(-100, -97, 1)[0] == decided(100, 103, 1)[0] == "loss_small"
+    assert decided(-100, -97, 1)[1] == pytest.approx(3 / (1 + 0.2**2))
+    # Losing .4 of 100 is too much.
+    assert decided(-100, -100, 1)[0] == "undecided"
+    # A share of the treatment where the baseline is 0, and of nothing where both are.
+    assert decided(0, 10, 1)[0] == "loss_small"
+    assert decided(0, 0, 1)[0] == "undecided"

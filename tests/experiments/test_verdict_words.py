@@ -9,11 +9,12 @@ import string
 import pytest
 
 from experiments.analysis import AnalysisPlan, MetricArms, analyse
+from experiments.bayes.bayesian_lift import FLAT, NormalPrior
 from experiments.figures import LANGUAGES, Language
 from experiments.inference.estimates import Estimate, proportion_estimate
 from experiments.metrics import Metric
 from experiments.verdict import VERDICT_REASONS, Verdict, verdict
-from experiments.verdict_words import SENTENCES, effect_text, interval_text, numbers_sentences, verdict_sentence
+from experiments.verdict_words import SENTENCES, numbers_sentences, verdict_sentence
 
 BOUGHT = Metric("bought", "proportion", "bought")
 PAID = Metric("paid", "mean", "paid")
@@ -30,7 +31,7 @@ def test_both_languages_say_the_same() -> None:
     for key, sentence in english.items():
         # Korean names the control where English needs no name twice.
         assert figures_of(korean[key]) - {"control"} == figures_of(sentence) - {"control"}, key
-        assert re.search("[가-힣]", korean[key]) or key == "between", key
+        assert re.search("[가-힣]", korean[key]), key
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -57,9 +58,36 @@ def test_the_numbers_hold_both_readings_and_the_covariate(language: Language) ->
     assert verdict(found).variant == "b"
 
 
-def test_intervals_without_ends_and_shares_in_points() -> None:
-    assert interval_text(PAID, -math.inf, 0.5, "en") == "no limit to +0.5000"
-    assert interval_text(PAID, math.nan, 0.5, "en") == "–"
-    assert interval_text(BOUGHT, -0.01, 0.02, "ko") == "−1.00 ~ +2.00"
-    assert effect_text(BOUGHT, 0.0123, "en") == "+1.23 points"
-    assert effect_text(PAID, 12345.6, "en") == "+12,346"
+def test_a_winner_s_value_is_seen_to_differ() -> None:
+    estimates = {"a": Estimate(10_000.01, 1e-6, 900), "b": Estimate(10_000.02, 1e-6, 900)}
+    found = analyse(AnalysisPlan("a"), dict.fromkeys("ab", 900), [MetricArms(PAID, estimates, {}, {})])
+    assert "(10,000.02 against 10,000.01)" in verdict_sentence(found, verdict(found), "en")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_units_where_nobody_should_be_are_named(language: Language) -> None:
+    estimates = {name: Estimate(1.0, 0.01, 900) for name in "abc"}
+    plan = AnalysisPlan("a", weights={"a": 1, "b": 1, "c": 0})
+    found = analyse(plan, {"a": 900, "b": 900, "c": 3}, [MetricArms(PAID, estimates, {}, {})])
+    told = verdict_sentence(found, verdict(found), language)
+    assert "c" in told
+    assert "p " not in told
+
+
+@pytest.mark.parametrize(
+    ("language", "flat", "given"),
+    [
+        ("en", "(nothing expected beforehand)", "lifts of 0.0 % ± 5.0 % expected"),
+        ("ko", "예상한 것 없음", "0.0% ± 5.0%"),
+    ],
+)
+def test_the_prior_is_told(language: Language, flat: str, given: str) -> None:
+    for control, prior, told in (
+        (1.0, FLAT, flat),
+        (1.0, NormalPrior(0.0, 0.05), given),
+        (-1.0, NormalPrior(0.0, 0.05), given),
+        (0.0, NormalPrior(0.0, 0.05), flat),
+    ):
+        estimates = {"a": Estimate(control, 0.01, 900), "b": Estimate(1.1, 0.01, 900)}
+        found = analyse(AnalysisPlan("a", prior=prior), dict.fromkeys("ab", 900), [MetricArms(PAID, estimates, {}, {})])
+        assert told in " ".join(numbers_sentences(found, found.findings[0], language))

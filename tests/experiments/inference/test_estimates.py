@@ -59,3 +59,22 @@ def test_undefined_estimates_are_typed() -> None:
 def test_more_successes_than_units_are_refused(n: int, successes: int) -> None:
     with pytest.raises(DataError, match="successes must lie in 0"):
         proportion_estimate(n, successes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "value", "variance", "status"),
+    [
+        # Squares of these are more, or less, than a float holds.
+        ([[1.0, 1e-170], [2.0, 1e-170]], 1.5e170, math.nan, "not_finite"),
+        ([[1e200, 1.0], [2e200, 1.0]], 1.5e200, math.nan, "not_finite"),
+        ([[1e-100, 1e-170], [3e-100, 1e-170]], 2e70, 1e140, "ok"),
+        ([[1e120, 1e180], [3e120, 1e180]], 2e-60, 1e-120, "ok"),
+    ],
+)
+def test_ratios_of_the_smallest_and_largest_numbers(
+    rows: list[list[float]], value: float, variance: float, status: str
+) -> None:
+    found = ratio_estimate(Moments.from_rows(rows))
+    assert found.value == pytest.approx(value)
+    assert found.variance == pytest.approx(variance, nan_ok=True)
+    assert found.status == status

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import DataError
+from experiments.inference.estimates import mean_estimate
 from experiments.inference.moments import Moments
 
 TABLES = st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 2), min_size=0, max_size=20)
@@ -76,3 +77,13 @@ def test_what_cannot_be_is_refused() -> None:
         Moments.from_sums(-1, [0.0], [[0.0]])
     with pytest.raises(DataError, match="must be \\(p,\\) and \\(p, p\\)"):
         Moments.from_sums(1, [0.0, 1.0], [[0.0]])
+
+
+def test_what_a_float_does_not_hold_is_infinite_without_a_warning() -> None:
+    huge = Moments.from_rows([1e308, 1.5e308])
+    assert mean_estimate(huge).status == "not_finite"
+    spread = Moments.from_rows([-1e200, 1e200])
+    assert spread.cross[0, 0] == np.inf
+    assert mean_estimate(spread).status == mean_estimate(spread.merge(huge)).status == "not_finite"
+    with pytest.raises(DataError, match="too small"):
+        Moments.from_sums(3, [1e200], [[1e300]])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from experiments.inference.multiplicity import benjamini_hochberg, bonferroni, holm
+from core.errors import ConfigError
+from experiments.inference.multiplicity import benjamini_hochberg, bonferroni, corrected, holm
 
 CORRECTIONS = {"bonferroni": bonferroni, "holm": holm, "fdr_bh": benjamini_hochberg}
 Correction = Callable[[npt.ArrayLike], npt.NDArray[np.float64]]
@@ -51,3 +52,12 @@ def test_holm_bounds_the_chance_of_any_false_finding_and_raw_pvalues_do_not() ->
     error = 3 * np.sqrt(0.05 * 0.95 / len(raw))
     assert np.mean((corrected <= 0.05).any(axis=1)) <= 0.05 + error
     assert np.mean((raw <= 0.05).any(axis=1)) > 0.35
+
+
+def test_corrections_by_name() -> None:
+    pvalues = [0.01, 0.04, 0.03, np.nan]
+    for name, correct in (("holm", holm), ("bonferroni", bonferroni), ("bh", benjamini_hochberg)):
+        np.testing.assert_array_equal(corrected(pvalues, name), correct(pvalues))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(corrected(pvalues, "none"), pvalues)
+    with pytest.raises(ConfigError, match="correction == 'most', must be one of holm, bonferroni, bh, none"):
+        corrected(pvalues, "most")  # type: ignore[arg-type]

@@ -64,6 +64,17 @@ def test_a_sequential_design_has_its_power_in_simulation() -> None:
     assert shown == pytest.approx(0.8, abs=0.012)
 
 
+@pytest.mark.parametrize(("allocation", "n_control"), [(1.0, 100), (0.5, 200)])
+def test_a_sequence_is_not_planned_to_end_before_it_may_be_read(allocation: float, n_control: int) -> None:
+    # One look at the end would need 13 units an arm; the sequence is silent before each arm has 100.
+    plan = PowerPlan(allocation=allocation)
+    found = design(proportion_baseline(0.5), 0.45, plan, method="sequential")
+    assert (found.n_control, found.n_star) == (n_control, n_control * (1 + allocation))
+    assert found.expected_total <= found.total
+    assert [point.power for point in found.curve if point.n_control < n_control] == [0.0] * 19
+    assert math.isnan(design(proportion_baseline(0.5), 0.45, method="group", looks=3).n_star)
+
+
 def test_several_treatments_share_alpha_and_days() -> None:
     one = design(proportion_baseline(0.1), 0.02, daily_new_units=1000)
     three = design(proportion_baseline(0.1), 0.02, treatments=3, daily_new_units=1000)

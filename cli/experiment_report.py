@@ -1,0 +1,167 @@
+"""What an analysis of anyone's experiment tells: the sentences, what was left out, and the document for JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from cli.experiment_analysis import Analysed, CovariateNote, Excluded, Reason, SegmentedMetric
+from experiments.analysis import Finding
+from experiments.figures import Language, count
+from experiments.inference.status_words import ADJUSTMENT_WORDS, status_sentence
+from experiments.json_document import json_document
+from experiments.verdict_words import verdict_sentence
+
+_REASONS: dict[Language, dict[Reason, str]] = {
+    "en": {
+        "no_unit": "Rows that name no unit, left out: {units}.",
+        "two_variants": "Units with rows in two variants, left out of every arm: {units}.",
+        "no_variant": "Units without a variant, left out: {units}.",
+        "missing_number": (
+            "Units of {variant} with a row that has no finite number in {columns}, left out of {metric}: {units}. "
+            "Write 0 in the file if that is what it means."
+        ),
+        "no_segment": "Units that name no segment, compared in none: {units}.",
+    },
+    "ko": {
+        "no_unit": "대상이 기록되지 않아 제외한 행: {units}개.",
+        "two_variants": "두 변형안에 모두 기록되어 모든 비교에서 제외한 대상: {units}개.",
+        "no_variant": "변형안이 기록되지 않아 제외한 대상: {units}개.",
+        "missing_number": (
+            "변형안({variant})에서 열({columns})에 유한한 수가 없는 행이 있어 지표({metric})에서 제외한 대상: "
+            "{units}개. 0을 뜻한다면 파일에 0으로 적으십시오."
+        ),
+        "no_segment": "세그먼트가 기록되지 않아 세그먼트별 비교에서 제외한 대상: {units}개.",
+    },
+}
+
+#: Beside the notes of ``experiments.inference.adjustment``.
+_COVARIATE_WORDS: dict[Language, dict[Literal["quantile", "covariate_varies"], str]] = {
+    "en": {
+        "quantile": "A quantile takes no covariate; it is compared without.",
+        "covariate_varies": (
+            "The covariate differs between rows of the same unit; the mean of its rows was used. What was known before "
+            "the experiment is the same on every row: check that this was, or leave the covariate out."
+        ),
+    },
+    "ko": {
+        "quantile": "분위수에는 공변량을 쓸 수 없어 공변량 없이 비교했습니다.",
+        "covariate_varies": (
+            "같은 대상의 행마다 공변량이 달라 행들의 평균을 썼습니다. 실험 전에 알고 있던 값이라면 모든 행에서 "
+            "같아야 합니다. 실험 전의 값인지 확인하거나 공변량을 빼십시오."
+        ),
+    },
+}
+
+
+def sentence(found: Analysed, language: Language) -> str:
+    """The verdict in words."""
+    status = found.analysis.primary[0].comparison.status
+    told = "" if status == "ok" else status_sentence(status, language)
+    return verdict_sentence(found.analysis, found.verdict, language, told)
+
+
+def remarks(found: Analysed, language: Language) -> list[str]:
+    """What was left out, what cannot be compared, and what became of the covariate."""
+    told = [_excluded(one, language) for one in found.excluded]
+    for finding in found.analysis.findings:
+        if finding.comparison.status != "ok":
+            told.append(
+                f"{finding.metric.name}, {finding.variant}: {status_sentence(finding.comparison.status, language)}"
+            )
+    return told + list(dict.fromkeys(f"{note.metric}: {_covariate_words(note.note, language)}" for note in found.notes))
+
+
+def document(found: Analysed) -> dict[str, Any]:
+    """What ``--json`` prints: comparisons, sample ratio, units, what was left out, segments, verdict."""
+    analysis = found.analysis
+    reached = found.verdict
+    return {
+        "method": analysis.plan.method,
+        "alpha": analysis.plan.alpha,
+        "correction": analysis.plan.correction,
+        "comparisons": [_comparison(finding) for finding in analysis.findings],
+        "srm": {
+            **json_document({"pvalue": analysis.srm.pvalue}),
+            "alarm": analysis.srm_alarm,
+            "stray": analysis.srm.stray,
+        },
+        "units": dict(analysis.units),
+        "excluded": [
+            {
+                "reason": one.reason,
+                "units": one.units,
+                "variant": one.variant,
+                "metric": one.metric,
+                "explanation": _excluded(one, "en"),
+            }
+            for one in found.excluded
+        ],
+        "notes": [note._asdict() for note in found.notes],
+        "segments": [row for one in found.segments for row in _segment_rows(one)],
+        "verdict": {
+            "decision": reached.kind,
+            "reason": reached.reason,
+            "variant": reached.variant,
+            "sentence": sentence(found, "en"),
+            "sentence_ko": sentence(found, "ko"),
+        },
+    }
+
+
+def _covariate_words(note: CovariateNote, language: Language) -> str:
+    if note == "quantile" or note == "covariate_varies":
+        return _COVARIATE_WORDS[language][note]
+    return ADJUSTMENT_WORDS[language][note]
+
+
+def _excluded(one: Excluded, language: Language) -> str:
+    return _REASONS[language][one.reason].format(
+        units=count(one.units), variant=one.variant, metric=one.metric, columns=", ".join(one.columns)
+    )
+
+
+def _comparison(finding: Finding) -> dict[str, Any]:
+    compared, believed = finding.comparison, finding.bayesian
+    figures = {name: getattr(compared, name) for name in compared._fields if name != "status"}
+    return json_document(
+        {
+            "metric": finding.metric.name,
+            "kind": finding.metric.kind,
+            "variant": finding.variant,
+            "control": finding.control,
+            **figures,
+            "pvalue_adjusted": finding.pvalue_adjusted,
+            "chance_to_win": believed.chance_to_win,
+            "expected_loss": believed.expected_loss_treatment,
+            "credible_lower": believed.ci_lower,
+            "credible_upper": believed.ci_upper,
+            "credible_kind": believed.kind,
+            "variance_reduction": finding.variance_reduction,
+            "status": compared.status,
+            "explanation": "" if compared.status == "ok" else status_sentence(compared.status, "en"),
+        }
+    )
+
+
+def _segment_rows(one: SegmentedMetric) -> list[dict[str, Any]]:
+    heterogeneity = one.report.heterogeneity
+    return [
+        json_document(
+            {
+                "metric": one.metric.name,
+                "variant": one.variant,
+                "segment": row.segment,
+                "effect_size": row.comparison.effect_size,
+                "rel_effect_size": row.comparison.rel_effect_size,
+                "ci_lower": row.comparison.ci_lower,
+                "ci_upper": row.comparison.ci_upper,
+                "pvalue": row.comparison.pvalue,
+                "pvalue_adjusted": row.pvalue_adjusted,
+                "control_n": row.comparison.control_n,
+                "treatment_n": row.comparison.treatment_n,
+                "status": row.comparison.status,
+                "heterogeneity_pvalue": heterogeneity.pvalue,
+            }
+        )
+        for row in one.report.segments
+    ]
