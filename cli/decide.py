@@ -31,11 +31,13 @@ def decide(
         typer.Argument(help="The event log: a run's folder or its events.db; by default the spec's folder."),
     ] = None,
     replay: Annotated[
-        bool, typer.Option("--replay", help="Decide every recorded look again and compare, to the last bit.")
+        bool, typer.Option("--replay", help="Decide every recorded look again and compare, bit by bit.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Decide a rollout from its spec and its events alone; with --replay, prove that past decisions come out again.
+
+    A look is taken again on the log as it was then: what came in later, late clicks too, is left out.
 
     Nothing is written and no server is asked. Exit code 1 where a look does not come out as it was recorded.
     """
@@ -76,7 +78,7 @@ def _decide_now(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
         sessions, step = sessions + seen, place if seen else step
     if not sessions:
         raise RolloutError(f"no session of {spec.name!r} is recorded in this event log")
-    _, look = take_look(engine, spec, number=1, step_index=step, sessions=sessions, first=sessions)
+    _, look = take_look(engine, spec, number=1, step_index=step, sessions=sessions)
     if json:
         typer.echo(json_format.dumps(_document(look), indent=2))
         return
@@ -99,10 +101,10 @@ def _replay(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
         first = wrong[0]
         raise RolloutError(
             f"{len(wrong)} of {len(found)} looks do not come out as recorded; look {first.recorded.look} differs in "
-            f"{', '.join(first.differing)}"
+            f"{', '.join(first.differing)}: the log was changed, or this version decides otherwise"
         )
     if not json:
-        typer.echo(f"all {len(found)} looks come out as recorded, to the last bit")
+        typer.echo(f"every look comes out as recorded, to the last bit: {len(found)} in all")
 
 
 def _table(looks: list[LookResult], replayed: tuple[ReplayedLook, ...] = ()) -> Table:

@@ -3,23 +3,28 @@
 A session is one exposure, failed and degraded ones included, of the variant it was assigned to; it is clicked if any
 outcome of kind ``click`` with a positive reward is filed under it.
 An outcome that came before its exposure counts from the moment the exposure is there: they are joined when read.
+
+``as_of`` gives the log as it was after so many commits, to the row: what came later is left out, and a failed session
+that was answered later is a failed one again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Engine, and_, case, distinct, exists, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, case, distinct, exists, func, not_, select
 
 from events.database import reading
-from events.schema import EXPOSURES, OUTCOMES
+from events.schema import COMMITS, EXPOSURES, OUTCOMES, SUPERSEDED
 
 _IS_CLICK = and_(OUTCOMES.c.kind == "click", OUTCOMES.c.reward > 0)
 #: Whether an exposure was clicked.
 CLICKED = exists().where(and_(OUTCOMES.c.decision_id == EXPOSURES.c.decision_id, _IS_CLICK))
+_GROUP = ("unit_id", "step", "variant")
+_Row: TypeAlias = tuple[str, int, str, int, int]
 _FAILED = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0)
 
 
@@ -77,12 +82,22 @@ class RecordedSession(NamedTuple):
     failed: bool = False
 
 
+def commits_so_far(engine: Engine) -> int:
+    """How many commits the log has: ``as_of`` this number nothing is left out, whatever comes later.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    with reading(engine) as connection:
+        return connection.scalar(select(COMMITS.c.commits)) or 0
+
+
 def session_rows(
     engine: Engine,
     experiment: str,
     *,
     variants: Sequence[str] = ("challenger", "control"),
-    first: int | None = None,
+    as_of: int | None = None,
 ) -> SessionRows:
     """Sessions per unit, step and variant, ordered by unit, step, variant.
 
@@ -90,7 +105,7 @@ def session_rows(
         engine: From ``open_database``.
         experiment: The spec's name.
         variants: Those to return; the default leaves out the champion's units, which are not analysed.
-        first: Of the experiment's sessions, all variants counted, only so many, the earliest; None: all.
+        as_of: The log as it was after so many commits; None: as it is.
 
     Returns:
         Empty arrays where nothing is recorded.
@@ -98,15 +113,10 @@ def session_rows(
     Raises:
         EventLogError: The log cannot be read.
     """
-    group = (EXPOSURES.c.unit_id, EXPOSURES.c.step, EXPOSURES.c.variant)
-    query = (
-        select(*group, func.count(), func.sum(case((CLICKED, 1), else_=0)))
-        .where(*_of(experiment, None), EXPOSURES.c.variant.in_(variants), *_earliest(experiment, first))
-        .group_by(*group)
-        .order_by(*group)
-    )
     with reading(engine) as connection:
-        rows = connection.execute(query).all()
+        rows = _grouped(connection, EXPOSURES, experiment, variants, as_of)
+        if as_of is not None:
+            rows = _added(rows, _grouped(connection, SUPERSEDED, experiment, variants, as_of))
     unit, step, variant, sessions, clicked = zip(*rows, strict=True) if rows else ((),) * 5
     return SessionRows(
         np.array(unit, dtype=np.str_),
@@ -145,7 +155,13 @@ def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> 
 
 
 def health(
-    engine: Engine, experiment: str, variant: str = "challenger", *, since_step: int = 0, first: int | None = None
+    engine: Engine,
+    experiment: str,
+    variant: str = "challenger",
+    *,
+    since_step: int = 0,
+    before_step: int | None = None,
+    as_of: int | None = None,
 ) -> Health:
     """Errors, empty lists and latency of one variant, from a step on.
 
@@ -154,24 +170,36 @@ def health(
         experiment: The spec's name.
         variant: Whose server.
         since_step: 0-based canary step to begin with.
-        first: As in ``session_rows``.
+        before_step: The first step no longer counted; None: to the last.
+        as_of: As in ``session_rows``.
 
     Raises:
         EventLogError: The log cannot be read.
     """
-    where = (
-        *_of(experiment, None),
-        EXPOSURES.c.variant == variant,
-        EXPOSURES.c.step >= since_step,
-        *_earliest(experiment, first),
-    )
+
+    def counted(table: Table) -> list[ColumnElement[bool]]:
+        until = [] if before_step is None else [table.c.step < before_step]
+        return [
+            table.c.experiment == experiment,
+            table.c.variant == variant,
+            table.c.step >= since_step,
+            *until,
+            *_then_there(table, as_of),
+        ]
+
     errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
     empty = func.sum(case((and_(EXPOSURES.c.n_items == 0, not_(EXPOSURES.c.error)), 1), else_=0))
     with reading(engine) as connection:
-        counts = connection.execute(select(errors, empty).where(*where)).one()
-        latency_ms = np.array(connection.scalars(select(EXPOSURES.c.latency_ms).where(*where)).all())
+        counts = connection.execute(select(errors, empty).where(*counted(EXPOSURES))).one()
+        answered = connection.scalars(select(EXPOSURES.c.latency_ms).where(*counted(EXPOSURES))).all()
+        failed = (
+            []
+            if as_of is None
+            else connection.scalars(select(SUPERSEDED.c.latency_ms).where(*counted(SUPERSEDED))).all()
+        )
+    latency_ms = np.array([*answered, *failed])
     p95 = float(np.percentile(latency_ms, 95)) if len(latency_ms) else float("nan")
-    return Health(len(latency_ms), counts[0] or 0, counts[1] or 0, p95)
+    return Health(len(latency_ms), (counts[0] or 0) + len(failed), counts[1] or 0, p95)
 
 
 def sessions_recorded(engine: Engine, experiment: str) -> dict[str, RecordedSession]:
@@ -220,14 +248,35 @@ def _of(experiment: str, step: int | None) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _earliest(experiment: str, first: int | None) -> list[ColumnElement[bool]]:
-    """Nothing, or that a session is among the experiment's first ones."""
-    if first is None:
+def _then_there(table: Table, as_of: int | None) -> list[ColumnElement[bool]]:
+    """Nothing, or that a row of ``table`` was in the log, and stood, after so many commits."""
+    if as_of is None:
         return []
-    earliest = (
-        select(EXPOSURES.c.decision_id)
-        .where(*_of(experiment, None))
-        .order_by(EXPOSURES.c.ts, EXPOSURES.c.decision_id)
-        .limit(first)
+    came = table.c.commit_number <= as_of
+    return [came] if table is EXPOSURES else [came, table.c.superseded_by > as_of]
+
+
+def _grouped(
+    connection: Connection, table: Table, experiment: str, variants: Sequence[str], as_of: int | None
+) -> list[_Row]:
+    group = [table.c[name] for name in _GROUP]
+    arrived = [] if as_of is None else [OUTCOMES.c.commit_number <= as_of]
+    clicked = exists().where(OUTCOMES.c.decision_id == table.c.decision_id, _IS_CLICK, *arrived)
+    query = (
+        select(*group, func.count(), func.sum(case((clicked, 1), else_=0)))
+        .where(table.c.experiment == experiment, table.c.variant.in_(variants), *_then_there(table, as_of))
+        .group_by(*group)
+        .order_by(*group)
     )
-    return [EXPOSURES.c.decision_id.in_(earliest)]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(query)]
+
+
+def _added(rows: list[_Row], others: list[_Row]) -> list[_Row]:
+    """Both together, in the order of one query; the others are few."""
+    if not others:
+        return rows
+    counts = {row[:3]: row[3:] for row in rows}
+    for unit, step, variant, sessions, clicked in others:
+        before = counts.get((unit, step, variant), (0, 0))
+        counts[unit, step, variant] = (before[0] + sessions, before[1] + clicked)
+    return [(*group, *counted) for group, counted in sorted(counts.items())]

@@ -6,6 +6,15 @@ from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, T
 
 METADATA = MetaData()
 
+
+def _commit_number() -> Column[int]:
+    """Which commit of the log a row came in with, counted from 1: the order of arrival."""
+    return Column("commit_number", Integer, nullable=False, server_default="0")
+
+
+#: How many commits the log has: one row, written by each.
+COMMITS = Table("commits", METADATA, Column("log", Text, primary_key=True), Column("commits", Integer, nullable=False))
+
 EXPOSURES = Table(
     "exposures",
     METADATA,
@@ -25,6 +34,7 @@ EXPOSURES = Table(
     Column("latency_ms", Float, nullable=False),
     Column("error", Boolean, nullable=False),
     Column("ts", Float, nullable=False),
+    _commit_number(),
 )
 # Covers the whole aggregation of a look: the rows are already in group order.
 Index(
@@ -34,6 +44,7 @@ Index(
     EXPOSURES.c.step,
     EXPOSURES.c.variant,
     EXPOSURES.c.decision_id,
+    EXPOSURES.c.commit_number,
 )
 # Covers the health of a variant and the counts per step.
 Index(
@@ -44,9 +55,24 @@ Index(
     EXPOSURES.c.latency_ms,
     EXPOSURES.c.error,
     EXPOSURES.c.n_items,
+    EXPOSURES.c.commit_number,
 )
 # Finds the exposure that an outcome without decision_id belongs to.
 Index("exposures_by_user", EXPOSURES.c.user_id, EXPOSURES.c.ts)
+
+#: Failed sessions that were tried again: as they were until the commit that brought the answer.
+SUPERSEDED = Table(
+    "superseded_exposures",
+    METADATA,
+    Column("decision_id", Text, primary_key=True),
+    Column("superseded_by", Integer, primary_key=True),
+    Column("experiment", Text, nullable=False),
+    Column("unit_id", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    _commit_number(),
+)
 
 OUTCOMES = Table(
     "outcomes",
@@ -59,6 +85,7 @@ OUTCOMES = Table(
     Column("arm", Text, nullable=False),
     Column("ts", Float, nullable=False),
     Column("meta", JSON, nullable=False),
+    _commit_number(),
     # The key is the table: one B-tree to write per outcome instead of two.
     sqlite_with_rowid=False,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import orjson
-from sqlalchemy import Connection, Text, and_, bindparam, literal_column
+from sqlalchemy import BindParameter, Connection, Text, and_, bindparam, literal_column, select
 from sqlalchemy.dialects.sqlite import Insert, dialect, insert
 
 from core.errors import BadInput, EventLogError
@@ -22,7 +22,7 @@ from events.attribution import place, recorded_keys
 from events.database import database_path, open_database, writing
 from events.group_commit import GroupCommit
 from events.records import Exposure, Outcome, OutcomeReceipt
-from events.schema import EXPOSURES, HEARTBEATS, OUTCOMES
+from events.schema import COMMITS, EXPOSURES, HEARTBEATS, OUTCOMES, SUPERSEDED
 from events.writer_lock import WriterLock
 
 
@@ -50,6 +50,9 @@ _Entry: TypeAlias = _ExposureRow | _EncodedOutcome | _Heartbeat
 _Receipt: TypeAlias = OutcomeReceipt | None
 
 
+_NOTHING_SHOWN = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == literal_column("0"))
+
+
 def _insert_exposure() -> Insert:
     """The first exposure of a decision stands, unless nothing could be shown: then the next one replaces it."""
     # JSON comes as text, encoded before the queue: what cannot be encoded then fails alone, not with its batch.
@@ -57,13 +60,30 @@ def _insert_exposure() -> Insert:
     encoded = {name: bindparam(f"{name}_json", type_=Text()) for name in ("items", "context")}
     statement = insert(EXPOSURES).values(given | encoded)
     replaced = {column.name: statement.excluded[column.name] for column in EXPOSURES.c if not column.primary_key}
-    nothing_shown = and_(EXPOSURES.c.error, EXPOSURES.c.n_items == literal_column("0"))
-    return statement.on_conflict_do_update(index_elements=["decision_id"], set_=replaced, where=nothing_shown)
+    return statement.on_conflict_do_update(index_elements=["decision_id"], set_=replaced, where=_NOTHING_SHOWN)
+
+
+def _keep_superseded() -> Insert:
+    """What the next exposures replace, kept for whoever wants to see the log as it was before."""
+    decisions: BindParameter[list[str]] = bindparam("decision_ids", expanding=True)
+    kept = [column.name for column in SUPERSEDED.c if column.name in EXPOSURES.c]
+    replaced = select(bindparam("commit_number"), *(EXPOSURES.c[name] for name in kept))
+    return insert(SUPERSEDED).from_select(
+        ["superseded_by", *kept], replaced.where(EXPOSURES.c.decision_id.in_(decisions), _NOTHING_SHOWN)
+    )
+
+
+def _count_commit() -> str:
+    first = insert(COMMITS).values(log="events", commits=1)
+    counted = first.on_conflict_do_update(index_elements=["log"], set_={"commits": COMMITS.c.commits + 1})
+    return str(counted.returning(COMMITS.c.commits).compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
 
 
 # Statements of the hot path are built once: building one costs more than running it. That for exposures, of which there
 # is one for each list, is compiled too: its rows go to the driver as they are.
 _INSERT_EXPOSURE = str(_insert_exposure().compile(dialect=dialect(paramstyle="named")))
+_KEEP_SUPERSEDED = _keep_superseded()
+_COUNT_COMMIT = _count_commit()
 _INSERT_OUTCOME = insert(OUTCOMES).values(meta=bindparam("meta_json", type_=Text()))
 
 
@@ -158,19 +178,25 @@ class EventStore:
 
 
 def _insert(connection: Connection, entries: Sequence[_Entry]) -> list[_Receipt | BadInput]:
-    exposures = [entry.values for entry in entries if isinstance(entry, _ExposureRow)]
+    # One writer, one commit after another: whoever knows the last number knows exactly what was there by then.
+    number = connection.exec_driver_sql(_COUNT_COMMIT).scalar_one()
+    exposures = [{**entry.values, "commit_number": number} for entry in entries if isinstance(entry, _ExposureRow)]
     if exposures:
+        decision_ids = [values["decision_id"] for values in exposures]
+        connection.execute(_KEEP_SUPERSEDED, {"decision_ids": decision_ids, "commit_number": number})
         connection.exec_driver_sql(_INSERT_EXPOSURE, exposures)
     beats = [entry for entry in entries if isinstance(entry, _Heartbeat)]
     if beats:
         beat = {"writer": "event-log", "pid": os.getpid(), "ts": beats[-1].ts}
         connection.execute(insert(HEARTBEATS).values(beat).on_conflict_do_update(index_elements=["writer"], set_=beat))
     outcomes = [entry for entry in entries if isinstance(entry, _EncodedOutcome)]
-    receipts = iter(_insert_outcomes(connection, outcomes))
+    receipts = iter(_insert_outcomes(connection, outcomes, number))
     return [next(receipts) if isinstance(entry, _EncodedOutcome) else None for entry in entries]
 
 
-def _insert_outcomes(connection: Connection, entries: Sequence[_EncodedOutcome]) -> list[OutcomeReceipt | BadInput]:
+def _insert_outcomes(
+    connection: Connection, entries: Sequence[_EncodedOutcome], commit_number: int
+) -> list[OutcomeReceipt | BadInput]:
     if not entries:
         return []
     placed = place(connection, [entry.outcome for entry in entries])
@@ -188,7 +214,7 @@ def _insert_outcomes(connection: Connection, entries: Sequence[_EncodedOutcome])
             receipts.append(OutcomeReceipt("duplicate", found.decision_id))
         else:
             known.add(key)
-            rows.append(_outcome_row(outcome, meta, found.decision_id))
+            rows.append(_outcome_row(outcome, meta, found.decision_id) | {"commit_number": commit_number})
             receipts.append(OutcomeReceipt("accepted" if found.exposed else "orphan", found.decision_id))
     if rows:
         connection.execute(_INSERT_OUTCOME, rows)

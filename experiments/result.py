@@ -35,6 +35,7 @@ class LookResult:
         latency_p95_ms: 95th percentile of the challenger's answers.
         decision: What was decided.
         reasons: Codes of the reasons (experiments/decision.py), most important first.
+        log_commits: Commits that the event log had: the look rests on them and on none that came later.
     """
 
     look: int
@@ -59,6 +60,7 @@ class LookResult:
     latency_p95_ms: float
     decision: DecisionKind
     reasons: tuple[str, ...]
+    log_commits: int = 0
 
 
 @dataclass(frozen=True)

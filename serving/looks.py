@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
-from events.aggregate import SessionRows, count_exposures, health, session_rows
+from events.aggregate import SessionRows, commits_so_far, count_exposures, health, session_rows
 from events.rollouts import load_looks
 from experiments.decision import Decision, LookData, decide, decide_watch, look_result
 from experiments.inference.clusters import ClusterMoments
@@ -21,7 +21,7 @@ WATCH_PERCENT = 100
 
 
 def take_look(
-    engine: Engine, spec: ExperimentSpec, *, number: int, step_index: int, sessions: int, first: int | None = None
+    engine: Engine, spec: ExperimentSpec, *, number: int, step_index: int, sessions: int, as_of: int | None = None
 ) -> tuple[Decision, LookResult]:
     """Decide on everything recorded so far in the canary's steps.
 
@@ -31,15 +31,17 @@ def take_look(
         number: 1-based number of this look.
         step_index: 0-based canary step in force.
         sessions: Sessions recorded so far, all variants counted.
-        first: Decide on so many sessions, the earliest, as if there were no others; None: on all.
+        as_of: Decide on the log as it was after so many commits; None: as it is now.
 
     Raises:
         EventLogError: The log cannot be read.
     """
     n_steps = len(spec.rollout.steps)
-    rows = session_rows(engine, spec.name, first=first)
+    # The same rows for every figure, whatever comes in while they are read, and for whoever decides it again.
+    as_of = commits_so_far(engine) if as_of is None else as_of
+    rows = session_rows(engine, spec.name, as_of=as_of)
     challenger, control = (_moments(rows, variant, n_steps) for variant in ("challenger", "control"))
-    server = health(engine, spec.name, "challenger", first=first)
+    server = health(engine, spec.name, "challenger", before_step=n_steps, as_of=as_of)
     look = LookData(
         step_index=step_index,
         sessions=sessions,
@@ -53,17 +55,18 @@ def take_look(
         latency_p95_ms=server.latency_p95_ms,
     )
     decision = decide(spec, look)
-    return decision, look_result(
+    result = look_result(
         decision,
         number=number,
         step_percent=spec.rollout.steps[step_index].percent,
         sessions=sessions,
         challenger_sessions=server.sessions,
     )
+    return decision, replace(result, log_commits=as_of)
 
 
 def take_watch_look(
-    engine: Engine, spec: ExperimentSpec, *, number: int, sessions: int, is_last: bool, first: int | None = None
+    engine: Engine, spec: ExperimentSpec, *, number: int, sessions: int, is_last: bool, as_of: int | None = None
 ) -> tuple[Decision, LookResult]:
     """Judge the guardrails of the watch at 100 %; before its last look, ``continue`` unless one is broken.
 
@@ -72,17 +75,19 @@ def take_watch_look(
     Raises:
         EventLogError: The log cannot be read.
     """
-    watch = health(engine, spec.name, "challenger", since_step=len(spec.rollout.steps), first=first)
+    as_of = commits_so_far(engine) if as_of is None else as_of
+    watch = health(engine, spec.name, "challenger", since_step=len(spec.rollout.steps), as_of=as_of)
     decision = decide_watch(spec, watch.sessions, watch.errors, watch.empty, watch.latency_p95_ms)
     if decision.kind == "promote" and not is_last:
         decision = replace(decision, kind="continue")
-    return decision, look_result(
+    result = look_result(
         decision,
         number=number,
         step_percent=WATCH_PERCENT,
         sessions=sessions,
-        challenger_sessions=health(engine, spec.name, "challenger", first=first).sessions,
+        challenger_sessions=health(engine, spec.name, "challenger", as_of=as_of).sessions,
     )
+    return decision, replace(result, log_commits=as_of)
 
 
 def looks_taken(engine: Engine, experiment: str) -> tuple[LookResult, ...]:

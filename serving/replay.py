@@ -33,7 +33,7 @@ class ReplayedLook(NamedTuple):
 
 
 def replay(engine: Engine, spec: ExperimentSpec) -> tuple[ReplayedLook, ...]:
-    """Take every look of a rollout again, on the sessions that it rested on: the earliest, as many as it counted.
+    """Take every look of a rollout again, on the log as it was then, whatever has come in since.
 
     Args:
         engine: The event log.
@@ -57,10 +57,10 @@ def _again(engine: Engine, spec: ExperimentSpec, looks: tuple[LookResult, ...], 
             raise RolloutError(f"look {look.look} was taken at {look.step_percent} %, which is no step of the spec")
         step_index = percents.index(look.step_percent)
         return take_look(
-            engine, spec, number=look.look, step_index=step_index, sessions=look.sessions, first=look.sessions
+            engine, spec, number=look.look, step_index=step_index, sessions=look.sessions, as_of=look.log_commits
         )[1]
     watched = sum(one.step_percent == WATCH_PERCENT for one in looks[: place + 1])
     is_last = watched * spec.stopping.look_every >= spec.rollout.watch_sessions
     return take_watch_look(
-        engine, spec, number=look.look, sessions=look.sessions, is_last=is_last, first=look.sessions
+        engine, spec, number=look.look, sessions=look.sessions, is_last=is_last, as_of=look.log_commits
     )[1]

@@ -1,22 +1,24 @@
-"""``screentest decide``: past looks come out again to the last bit, and a log that was changed does not."""
+"""``screentest decide``: past looks come out again to the last bit, and a log that has changed since does not."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from core.errors import ConfigError, DataError, RolloutError
 from events.database import open_database, writing
+from events.records import Exposure, Outcome
 from events.rollouts import load_rollout, save_rollout
-from events.schema import EXPOSURES, OUTCOMES
+from events.schema import EXPOSURES
+from events.store import EventStore
 from experiments.spec import Analysis, ExperimentSpec, Rollout, Step, Stopping, Variants
 from serving.controller import begin_rollout
 from serving.looks import take_look, take_watch_look
@@ -32,32 +34,29 @@ SPEC = ExperimentSpec(
 CLICK = {"champion": 0.2, "control": 0.2, "challenger": 0.6}
 
 
-Rows = list[dict[str, Any]]
+def visit(number: int, step: int, rng: np.random.Generator) -> tuple[Exposure, Outcome | None]:
+    """The next session and its click, if there is one; users come back."""
+    user = int(rng.integers(300))
+    variant = ("challenger", "control", "champion", "champion")[user % 4] if step < 2 else "challenger"
+    at = 1e9 + number / 3
+    seen = Exposure(
+        f"d{number}", SPEC.name, f"u{user}", str(user), step, variant, 0.25, [1], at,
+        latency_ms=float(rng.gamma(2, 3)), error=bool(rng.random() < 0.005),
+    )  # fmt: skip
+    clicks = rng.random() < CLICK[variant]
+    return seen, Outcome(str(user), variant, "1", 1.0, at, decision_id=seen.decision_id) if clicks else None
 
 
-def sessions(first: int, n: int, step: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Exposures and clicks of the next sessions; users come back."""
-    exposures: Rows = []
-    clicks: Rows = []
-    for number in range(first, first + n):
-        user = int(rng.integers(300))
-        variant = ("challenger", "control", "champion", "champion")[user % 4] if step < 2 else "challenger"
-        exposures.append(
-            {
-                "decision_id": f"d{number}", "experiment": SPEC.name, "unit_id": f"u{user}", "user_id": str(user),
-                "session_id": None, "step": step, "variant": variant, "propensity": 0.25, "items": [1], "n_items": 1,
-                "context": {}, "channel": None, "device": None, "latency_ms": float(rng.gamma(2, 3)),
-                "error": bool(rng.random() < 0.005), "ts": 1e9 + number / 3,
-            }
-        )  # fmt: skip
-        if rng.random() < CLICK[variant]:
-            clicks.append(
-                {
-                    "decision_id": f"d{number}", "item_id": "1", "kind": "click", "reward": 1.0, "user_id": str(user),
-                    "arm": variant, "ts": 1e9 + number / 3, "meta": {},
-                }
-            )  # fmt: skip
-    return exposures, clicks
+def write(folder: Path, *entries: Exposure | Outcome | None) -> None:
+    store = EventStore(f"sqlite:///{folder / 'events.db'}")
+    waiting = [
+        store.record_exposure(entry) if isinstance(entry, Exposure) else store.record_outcome(entry)
+        for entry in entries
+        if entry is not None
+    ]
+    for future in waiting:
+        future.result(timeout=30)
+    store.close()
 
 
 @pytest.fixture
@@ -67,11 +66,8 @@ def run(tmp_path: Path) -> Path:
     begin_rollout(engine, SPEC)
     rng, seen = np.random.default_rng(3), 0
     for number, step in enumerate((0, 0, 1, 1, 2, 3), start=1):
-        exposures, clicks = sessions(seen, 200, step, rng)
+        write(tmp_path, *(entry for place in range(seen, seen + 200) for entry in visit(place, step, rng)))
         seen += 200
-        with writing(engine) as connection:
-            connection.execute(insert(EXPOSURES), exposures)
-            connection.execute(insert(OUTCOMES), clicks)
         if step == 3:
             break
         take = {"number": number, "sessions": seen}
@@ -96,7 +92,7 @@ def test_every_look_comes_out_again_to_the_last_bit(run: Path, tmp_path: Path) -
     before = (run / "events.db").read_bytes()
     told = decide(run, "--replay")
     assert told.exit_code == 0, told.output
-    assert "all 5 looks come out as recorded, to the last bit" in told.output
+    assert "every look comes out as recorded, to the last bit: 5 in all" in told.output
     written = tmp_path / "spec.yaml"
     written.write_text(yaml.safe_dump(SPEC.model_dump(mode="json")))
     found = json.loads(decide(written, run / "events.db", "--replay", "--json").output)
@@ -117,6 +113,32 @@ def test_a_log_that_was_changed_is_found_out(run: Path) -> None:
     assert isinstance(told.exception, RolloutError)
     assert "of 5 looks do not come out as recorded; look 3 differs in" in str(told.exception)
     assert "NO" in told.output
+
+
+def test_what_came_in_after_a_look_is_no_part_of_it(tmp_path: Path) -> None:
+    """A click of long ago sent late, a session sent late, and a failed session that was asked for again."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    begin_rollout(engine, SPEC)
+    rng = np.random.default_rng(4)
+    visits = [visit(place, 0, rng) for place in range(200)]
+    shown = [seen for seen, click in visits if click is None and seen.variant == "challenger"]
+    failed = {seen.decision_id: replace(seen, error=True, items=[]) for seen in shown[:3]}
+    early = [(failed.get(seen.decision_id, seen), click) for seen, click in visits if seen is not shown[3]]
+    write(tmp_path, *(entry for both in early for entry in both))
+    record = load_rollout(engine, SPEC.name)
+    assert record is not None
+    _, look = take_look(engine, SPEC, number=1, step_index=0, sessions=199)
+    save_rollout(engine, replace(record, looks=1), look=look_document(look))
+    late = Outcome(shown[4].user_id, "challenger", "1", 1.0, 2e9, decision_id=shown[4].decision_id)
+    write(tmp_path, *shown[:4], late)
+    _, now = take_look(engine, SPEC, number=1, step_index=0, sessions=200)
+    engine.dispose()
+    assert now.challenger_sessions == look.challenger_sessions + 1
+    assert now.challenger_mean != look.challenger_mean
+    assert now.error_rate < look.error_rate
+    told = decide(tmp_path, "--replay")
+    assert told.exit_code == 0, told.output
+    assert "every look comes out as recorded, to the last bit: 1 in all" in told.output
 
 
 def test_it_decides_on_what_there_is(run: Path) -> None:

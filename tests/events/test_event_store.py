@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select, text
 
 from core.errors import BadInput, ConfigError, EventLogError
 from events import database
-from events.aggregate import count_exposures, count_orphans, session_rows
+from events.aggregate import commits_so_far, count_exposures, count_orphans, health, session_rows
 from events.database import open_database, reading, writing
 from events.records import Exposure, Outcome, OutcomeReceipt
 from events.rollouts import Route, current_route, put_route
@@ -64,7 +65,7 @@ def test_an_exposure_is_stored_as_given(store: EventStore, url: str) -> None:
     store.record_exposure(EXPOSURE).result(TIMEOUT_S)
     with reading(open_database(url)) as connection:
         row = dict(connection.execute(select(EXPOSURES)).mappings().one())
-    assert row.pop("n_items") == 3
+    assert (row.pop("n_items"), row.pop("commit_number")) == (3, 1)
     assert Exposure(**row) == EXPOSURE
 
 
@@ -82,9 +83,27 @@ def test_a_failed_session_asked_for_again_counts_once_as_it_ended(store: EventSt
         store.record_exposure(exposure).result(TIMEOUT_S)
     with reading(open_database(url)) as connection:
         row = dict(connection.execute(select(EXPOSURES)).mappings().one())
-    assert row.pop("n_items") == 3
+    assert (row.pop("n_items"), row.pop("commit_number")) == (3, 3)
     assert Exposure(**row) == answered
     assert statuses(store, CLICK) == ["accepted"]
+
+
+def test_the_log_as_it_was_after_any_commit_stays_to_be_seen(store: EventStore, url: str) -> None:
+    engine = open_database(url)
+    failed, other = replace(EXPOSURE, error=True, items=[], latency_ms=300.0), replace(EXPOSURE, decision_id="d2")
+    written = [other, failed, replace(failed, latency_ms=400.0), replace(EXPOSURE, step=1), CLICK]
+    seen = []
+    for entry in written:
+        receipt = store.record_outcome(entry) if isinstance(entry, Outcome) else store.record_exposure(entry)
+        receipt.result(TIMEOUT_S)
+        seen.append((health(engine, "demo"), session_rows(engine, "demo")))
+    assert commits_so_far(engine) == len(written)
+    for commits, (servers, rows) in enumerate(seen, start=1):
+        assert health(engine, "demo", as_of=commits) == servers
+        again = session_rows(engine, "demo", as_of=commits)
+        assert all(np.array_equal(one, other) for one, other in zip(again, rows, strict=True))
+    assert health(engine, "demo", as_of=0).sessions == len(session_rows(engine, "demo", as_of=0).step) == 0
+    engine.dispose()
 
 
 @pytest.mark.parametrize("first", [{"items": []}, {"error": True}], ids=["an empty list", "a degraded session"])
@@ -94,7 +113,7 @@ def test_what_was_answered_is_not_replaced(store: EventStore, url: str, first: d
         store.record_exposure(exposure).result(TIMEOUT_S)
     with reading(open_database(url)) as connection:
         row = dict(connection.execute(select(EXPOSURES)).mappings().one())
-    assert row.pop("n_items") == len(stands.items)
+    assert (row.pop("n_items"), row.pop("commit_number")) == (len(stands.items), 1)
     assert Exposure(**row) == stands
 
 
