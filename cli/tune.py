@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.errors import ConfigError
 from core.files import write_whole
 from core.settings import load_settings
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from wrappers.tuning import Tuned
 
 _SHOWN = 5
+_CONFIGS = "configs.json"
 
 
 def tune(
@@ -41,6 +44,7 @@ def tune(
     `screentest demo --configs` takes; the trials as a page to report.html, and all of it to MLflow.
     """
     from cli.audition import source_of
+    from cli.configs import read_configs
     from loaders.base import SplitRule
     from loaders.registry import open_loader
     from wrappers.base import EvaluationConfig
@@ -48,6 +52,9 @@ def tune(
     from wrappers.tuning import Search
     from wrappers.tuning_run import TuningJob, configs_of, models_named, trial_rows, tune_and_log
 
+    names = models_named(model)
+    _check_searchable(names)
+    kept = read_configs(out / _CONFIGS if (out / _CONFIGS).exists() else None)
     settings = load_settings(data_source_path=data or None)
     source = source_of(settings)
     split = SplitRule(
@@ -58,7 +65,7 @@ def tune(
     study = f"{loader.provenance().sha256[:12]} {split} {metric}@{k} {model}"
     out.mkdir(parents=True, exist_ok=True)
     job = TuningJob(
-        models=models_named(model),
+        models=names,
         loader=loader,
         search=Search(trials, seed, minutes * 60, out / "search.db", study),
         parallel=parallel,
@@ -70,12 +77,27 @@ def tune(
     tuned, html = tune_and_log(
         job, tracking_uri=tracking, experiment=settings.mlflow_experiment_name, artifact_root=settings.artifact_root
     )
-    write_whole(out / "configs.json", as_json(configs_of(tuned)))
+    write_whole(out / _CONFIGS, as_json({**kept, **configs_of(tuned)}))
     write_whole(out / "trials.csv", as_csv(trial_rows(tuned)))
     write_whole(out / "report.html", html)
     _tell(tuned, f"{metric}@{k}")
     typer.echo(f"the trials as a page: {out / 'report.html'}")
-    typer.echo(f"audition it: screentest demo --models popularity,{tuned.model} --configs {out / 'configs.json'}")
+    others = ", ".join(name for name in kept if name != tuned.model)
+    if others:
+        typer.echo(f"{out / _CONFIGS} also keeps what earlier searches found for {others}")
+    typer.echo(f"audition it: screentest demo --models popularity,{tuned.model} --configs {out / _CONFIGS}")
+
+
+def _check_searchable(names: Sequence[str]) -> None:
+    """Refuse a search of models that have nothing to search for, before any work."""
+    from wrappers.registry import model
+    from wrappers.tuning_run import tunable_models
+
+    if not any(model(name).search_space for name in names):
+        known = ", ".join(tunable_models())
+        raise ConfigError(
+            f"nothing of {', '.join(names)} can be searched for: it names no search_space; models that do: {known}"
+        )
 
 
 def _tell(tuned: Tuned, metric: str) -> None:

@@ -68,6 +68,19 @@ def test_two_processes_share_one_search(data: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 5
 
 
+def test_what_another_search_found_is_kept_and_told(data: Path, tmp_path: Path) -> None:
+    tune("item_knn", "--data", str(data), "--trials", "1", "--out", str(tmp_path))
+    told = tune("ease", "--data", str(data), "--trials", "1", "--out", str(tmp_path))
+    assert set(read_configs(tmp_path / "configs.json")) == {"item_knn", "ease"}
+    assert "also keeps what earlier searches found for item_knn" in told
+
+
+def test_a_model_with_nothing_to_search_for_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing of shuffled can be searched for.*models that do: .*ease"):
+        tune("shuffled", "--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_models_are_searched_across(data: Path, tmp_path: Path) -> None:
     tune("item_knn,ease", "--data", str(data), "--trials", "4", "--out", str(tmp_path))
     (name,) = read_configs(tmp_path / "configs.json")
