@@ -100,9 +100,12 @@ class RatingPredictor(RecommenderWrapper):
         shrunk = together.strength / np.sqrt(together.strength**2 + config.reg)
         self._goes_with = (together.right * shrunk).astype(np.float32)
         sampling = Sampling(config.embedding_size, config.epochs, config.burn_in, config.seed, config.threads)
-        self._factors = expected_ratings(
-            ratings, traits, sampling, lambda done, total: report("fit", done, total, self.name)
-        )
+        self._factors = expected_ratings(ratings, traits, sampling, self._tell)
+
+    def _tell(self, done: int, total: int) -> None:
+        """A line every tenth of the draws: nobody reads one for each."""
+        if done == total or done % max(total // 10, 1) == 0:
+            report("fit", done, total, self.name)
 
     def predict_ratings(
         self, user_ids: Iterable[Any] | npt.NDArray[Any], item_ids: Iterable[Any] | npt.NDArray[Any]
