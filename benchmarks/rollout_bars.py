@@ -23,7 +23,7 @@ import numpy as np
 from core.progress import report
 from experiments.result import DecisionKind
 from experiments.simulation import SimulatedRollouts, heterogeneous_users, naive_peeking, simulate_rollouts
-from experiments.spec import ExperimentSpec, Variants
+from experiments.spec import ExperimentSpec
 
 CHUNK = 100
 SHUFFLED = 0.157 / 0.250
@@ -45,7 +45,7 @@ class Bar(NamedTuple):
 def default_spec() -> ExperimentSpec:
     return ExperimentSpec(
         name="rollout-bars",
-        variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2"),
+        variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"},
     )
 
 

@@ -44,6 +44,9 @@ def pinned_model() -> Any:
     ]
 
     class Trivial:
+        def warm_up(self) -> None:
+            pass
+
         def predict(self, input_data: list[Any]) -> list[dict[str, Any]]:
             return answer
 

@@ -71,7 +71,7 @@ def evidence(tracker: Tracker, request: RolloutRequest) -> OfflineEvidence:
         TrackingError: MLflow does not know the versions.
     """
     variants = request.spec.variants
-    champion, challenger = resolve(tracker, variants.champion), resolve(tracker, variants.challenger)
+    champion, challenger = resolve(tracker, variants["champion"]), resolve(tracker, variants["challenger"])
     return offline_pair(tracker, champion, challenger, data_of(request), alpha=request.spec.analysis.alpha)
 
 

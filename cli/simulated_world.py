@@ -120,7 +120,7 @@ def rollout_arms(folder: Path) -> TrainedArms:
     request = RolloutFolder(folder).read_request()
     tracker = connect(request.tracking_uri, experiment=request.experiment)
     arms: dict[str, RecommenderWrapper] = {}
-    for uri in (request.spec.variants.champion, request.spec.variants.challenger):
+    for uri in (request.spec.variants["champion"], request.spec.variants["challenger"]):
         version = resolve(tracker, uri)
         name = version.model if version.model not in arms else f"{version.model}-2"
         arms[name] = as_recommender(load_wrapper(download(tracker, version.uri)))

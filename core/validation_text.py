@@ -37,7 +37,13 @@ def in_one_line(error: ValidationError, write: Callable[[Problem], str] = as_equ
         write: How one problem is told.
     """
     found = (
-        Problem(".".join(str(part) for part in item["loc"]), item["input"], item["msg"], item["type"])
+        # A validator's own words stand for themselves.
+        Problem(
+            ".".join(str(part) for part in item["loc"]),
+            item["input"],
+            item["msg"].removeprefix("Value error, "),
+            item["type"],
+        )
         for item in error.errors()
     )
     return "; ".join(write(problem) for problem in found)

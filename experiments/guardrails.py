@@ -6,7 +6,7 @@ from typing import Literal
 
 from scipy import special
 
-from experiments.spec import Guardrails
+from experiments.spec_metrics import Guardrails
 
 Guardrail = Literal["error_rate", "empty_rate", "latency"]
 

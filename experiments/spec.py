@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from core.errors import ConfigError
+from core.errors import BadInput, ConfigError
 from core.validation_text import Problem, in_one_line
+from experiments.allocation import Allocation
+from experiments.analysis import LOSS_THRESHOLD, AnalysisPlan
+from experiments.bayes.bayesian_lift import FLAT, NormalPrior
+from experiments.inference.multiplicity import Correction
+from experiments.spec_bandit import spec_bandit
+from experiments.spec_metrics import Metrics
+from experiments.spec_part import Part
+from experiments.spec_traffic import BanditTraffic, RolloutTraffic, Traffic, named_policy
+
+ModelUri: TypeAlias = Annotated[str, Field(pattern=r"^models:/[^/@]+/\d+$")]
+"""A model pinned to a version: ``models:/recommender/3``, never an alias."""
+_ROLLOUT_VARIANTS = {"champion", "challenger"}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Analysis(Part):
+    """How metrics are tested; in a rollout always clustered by unit and stratified by step."""
 
-
-class Variants(_Part):
-    """The two contestants, each pinned to a version: ``models:/recommender/3``, never an alias."""
-
-    champion: Annotated[str, Field(pattern=r"^models:/[^/@]+/\d+$")]
-    challenger: Annotated[str, Field(pattern=r"^models:/[^/@]+/\d+$")]
-
-
-class Guardrails(_Part):
-    """What ends a rollout whatever the primary metric says. Judged on the challenger's sessions."""
-
-    srm_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
-    """Sequential sample-ratio test: false alarms over all looks together, at most this."""
-    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.02
-    """Share of sessions in which the challenger's server failed or answered too late."""
-    max_empty_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Share of sessions answered with an empty list."""
-    latency_budget_ms: Annotated[float, Field(gt=0)] = 1000.0
-    """Absolute budget for the 95th percentile of the challenger's answers."""
-
-
-class Metrics(_Part):
-    """What is measured per session."""
-
-    primary: Literal["session_click"] = "session_click"
-    """1 if any item of the session's list was clicked, else 0."""
-    guardrails: Guardrails = Guardrails()
-
-
-class Analysis(_Part):
-    """How the primary metric is tested, always clustered by unit and stratified by step."""
-
-    method: Literal["confidence_sequence"] = "confidence_sequence"
+    method: Literal["sequential", "fixed", "group", "bayesian"] = "sequential"
+    """``sequential``: look as often as you like; ``fixed``: once; ``group``: ``looks`` times; ``bayesian``: until the
+    expected loss is small. A rollout is ``sequential``."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Two-sided, over all looks together."""
     n_star: Annotated[float, Field(gt=0)] = 18_000
-    """Effective sessions at which the confidence sequence is tightest."""
+    """Effective sessions (in an A/B/n test: units of two arms) at which the confidence sequence is tightest."""
+    correction: Correction = "holm"
+    """For several variants and metrics."""
+    looks: Annotated[int, Field(ge=1)] = 5
+    """``group``: looks that are planned."""
+    loss_threshold: Annotated[float, Field(gt=0)] = LOSS_THRESHOLD
+    """``bayesian``: share of the control's value that one does not mind losing, on average."""
+    prior_sd: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the relative lifts one expects; 0: a flat prior."""
+    covariate: str = ""
+    """Key of the context that holds a number known of a unit beforehand (CUPED); empty: none."""
+    segments: tuple[str, ...] = ()
+    """``device``, ``channel`` or keys of the context to compare within."""
 
 
-class Stopping(_Part):
+class Stopping(Part):
     """When to look, and how much must be seen before a look may decide."""
 
     look_every: Annotated[int, Field(ge=1)] = 1000
     """Sessions between looks, all variants counted."""
     min_challenger_sessions: Annotated[int, Field(ge=1)] = 100
+    max_sessions: Annotated[int, Field(ge=1)] | None = None
+    """Sessions after which an A/B/n test is over; None: until somebody stops it."""
 
 
-class Step(_Part):
+class Step(Part):
     """One step of the canary: the challenger gets ``percent`` % of units, a concurrent control as many."""
 
     percent: Annotated[int, Field(ge=1, le=50)]
@@ -68,7 +65,7 @@ class Step(_Part):
     """Sessions of the whole traffic, champion included, before the next step."""
 
 
-class Rollout(_Part):
+class Rollout(Part):
     """The canary's steps. Promotion is decided at the last one only; rollback at any."""
 
     steps: tuple[Step, ...] = (
@@ -89,29 +86,85 @@ class Rollout(_Part):
         return self
 
 
-class ExperimentSpec(_Part):
-    """One rollout, start to finish. Everything that decides it is in here."""
+class ExperimentSpec(Part):
+    """One experiment, start to finish. Everything that decides it is in here."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     salt: str = ""
     """Salt of the assignment hash; empty: the name."""
     unit: str = "user_id"
     """What is assigned: ``user_id``, or a key of the request's context, e.g. ``visitor_id``."""
-    variants: Variants
+    variants: Annotated[dict[str, ModelUri], Field(min_length=2)]
+    """Name to model; in a rollout ``champion`` and ``challenger``."""
+    control: str = ""
+    """The variant that the others are compared with; empty: ``champion``, else the first."""
+    traffic: Traffic = RolloutTraffic()
     metrics: Metrics = Metrics()
     analysis: Analysis = Analysis()
     stopping: Stopping = Stopping()
     rollout: Rollout = Rollout()
 
+    @field_validator("traffic", mode="before")
+    @classmethod
+    def _policy_is_said(cls, given: Any) -> Any:
+        return named_policy(given)
+
+    @field_validator("variants")
+    @classmethod
+    def _names_are_plain(cls, given: dict[str, str]) -> dict[str, str]:
+        for name in given:
+            if not name or name != name.strip() or "/" in name or name in ("*", "all"):
+                raise ValueError(f"{name!r} is no name of a variant; use letters, digits, - and _")
+        return given
+
     @model_validator(mode="after")
-    def _steps_hold_whole_looks(self) -> ExperimentSpec:
+    def _parts_fit(self) -> ExperimentSpec:
+        if self.control and self.control not in self.variants:
+            raise ValueError(f"control == {self.control!r}, must be one of the variants: {', '.join(self.variants)}")
+        if isinstance(self.traffic, RolloutTraffic):
+            self._check_rollout()
+        else:
+            try:
+                _ = self.allocation
+            except ConfigError as error:
+                raise ValueError(f"traffic: {error}") from error
+            if isinstance(self.traffic, BanditTraffic):
+                self._check_bandit(self.traffic)
+        return self
+
+    def _check_rollout(self) -> None:
+        if set(self.variants) != _ROLLOUT_VARIANTS or self.control not in ("", "champion"):
+            raise ValueError(
+                f"variants are {', '.join(self.variants)}; a rollout has champion (the control) and challenger. For "
+                "others set traffic.policy to fixed or bandit"
+            )
+        if self.analysis.method != "sequential":
+            raise ValueError(
+                f"analysis.method == {self.analysis.method!r}, must be sequential in a rollout: it is looked at again "
+                "and again"
+            )
+        if not all(metric.is_share_of_sessions for metric in self.metrics.every):
+            raise ValueError(
+                "metrics: a rollout measures shares of sessions (value: any, kind: ratio); other metrics need "
+                "traffic.policy fixed or bandit"
+            )
         for step in self.rollout.steps:
             if step.sessions % self.stopping.look_every:
                 raise ValueError(
                     f"rollout.steps: {step.sessions} sessions at {step.percent} % is no multiple of "
                     f"stopping.look_every == {self.stopping.look_every}"
                 )
-        return self
+
+    def _check_bandit(self, traffic: BanditTraffic) -> None:
+        if traffic.min_exposure * len(self.variants) > 1:
+            raise ValueError(
+                f"traffic.min_exposure == {traffic.min_exposure} for {len(self.variants)} variants adds up to more "
+                "than 1; lower it"
+            )
+        try:
+            spec_bandit(traffic, tuple(self.variants))
+        except BadInput as error:
+            raise ValueError(str(error)) from error
 
     @property
     def hash_salt(self) -> str:
@@ -119,9 +172,73 @@ class ExperimentSpec(_Part):
         return self.salt or self.name
 
     @property
+    def control_variant(self) -> str:
+        """The variant that the others are compared with."""
+        return self.control or ("champion" if "champion" in self.variants else next(iter(self.variants)))
+
+    @property
     def total_sessions(self) -> int:
         """Sessions over all steps, the watch after promotion not counted."""
         return sum(step.sessions for step in self.rollout.steps)
+
+    @cached_property
+    def allocation(self) -> Allocation:
+        """How units are dealt to the variants of an A/B/n test, or of a bandit's fixed lane.
+
+        Raises:
+            ConfigError: It is a rollout, whose canary deals them (``assignment.rollout_variant``).
+        """
+        traffic = self.traffic
+        if isinstance(traffic, RolloutTraffic):
+            raise ConfigError("traffic.policy == 'rollout': the canary deals the units; set it to fixed or bandit")
+        for name in traffic.weights:
+            if name not in self.variants:
+                raise ConfigError(f"weights name {name!r}, must be of the variants {', '.join(self.variants)}")
+        given = [traffic.weights.get(name, 0.0 if traffic.weights else 1.0) for name in self.variants]
+        whole = sum(given)
+        if not 0 < whole < float("inf"):
+            raise ConfigError(f"weights == {traffic.weights}, must have a number above 0")
+        return Allocation(
+            name=self.name,
+            variants=tuple(self.variants),
+            weights=tuple(weight / whole for weight in given),
+            coverage=traffic.coverage,
+            salt=self.salt,
+            namespace=None if traffic.namespace is None else traffic.namespace.namespace(),
+            holdouts=tuple(part.holdout() for part in traffic.holdouts),
+            forced=traffic.forced,
+            bucket_version=traffic.bucket_version,
+            min_bucket_version=traffic.min_bucket_version,
+        )
+
+    def plan(self, look: int = 1) -> AnalysisPlan:
+        """How an A/B/n test, or the fixed lane beside a bandit, is analysed.
+
+        Args:
+            look: For ``group``: which of the looks this is, from 1.
+
+        Raises:
+            ConfigError: There is no such look, it is a rollout, or a bandit without a fixed lane.
+        """
+        analysis, allocation = self.analysis, self.allocation
+        if isinstance(self.traffic, BanditTraffic) and self.traffic.share == 1:
+            raise ConfigError(
+                "traffic.share == 1: the bandit has all units, and what it prefers it shows to whom it likes; no split "
+                "is left to compare. Lower it, or estimate each variant from the propensities: screentest ope"
+            )
+        return AnalysisPlan(
+            control=self.control_variant,
+            method=analysis.method,
+            alpha=analysis.alpha,
+            correction=analysis.correction,
+            n_star=analysis.n_star,
+            looks=analysis.looks if analysis.method == "group" else 1,
+            look=look,
+            prior=NormalPrior(0.0, analysis.prior_sd) if analysis.prior_sd else FLAT,
+            loss_threshold=analysis.loss_threshold,
+            weights=dict(zip(allocation.variants, allocation.weights, strict=True)),
+            srm_alpha=self.metrics.guardrails.srm_alpha,
+        )
 
 
 def parse_spec(document: Any) -> ExperimentSpec:
@@ -137,4 +254,5 @@ def parse_spec(document: Any) -> ExperimentSpec:
 
 
 def _problem(problem: Problem) -> str:
-    return f"{problem.name or 'spec'}: {problem.message} (given {problem.given!r})"
+    # Of the spec as a whole the message says what is wrong; printing all of it would not help.
+    return f"{problem.name}: {problem.message} (given {problem.given!r})" if problem.name else problem.message

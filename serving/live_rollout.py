@@ -311,5 +311,5 @@ def rollout_result(engine: Engine, record: RolloutRecord, tracker: Tracker, requ
 
 def _details(tracker: Tracker, request: RolloutRequest) -> dict[str, Any]:
     variants = request.spec.variants
-    champion, challenger = (resolve(tracker, uri).model for uri in (variants.champion, variants.challenger))
+    champion, challenger = (resolve(tracker, uri).model for uri in (variants["champion"], variants["challenger"]))
     return details_of(champion, challenger, request.plant)

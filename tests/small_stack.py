@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from events.database import open_database
 from experiments.result import RolloutResult
-from experiments.spec import ExperimentSpec, Variants
+from experiments.spec import ExperimentSpec
 from loaders.synthetic import SyntheticDataLoader
 from serving.live_stack import start_models_and_policy
 from tests.rollout_examples import SPEC
@@ -20,7 +20,7 @@ from tracking.client import connect
 from tracking.registry import promote
 
 START_S = 90
-VARIANTS = Variants(champion="models:/recommender/1", challenger="models:/recommender/2")
+VARIANTS = {"champion": "models:/recommender/1", "challenger": "models:/recommender/2"}
 
 
 class SmallStack(NamedTuple):

@@ -19,14 +19,14 @@ from events.records import Exposure, Outcome
 from events.rollouts import load_rollout, save_rollout
 from events.schema import EXPOSURES
 from events.store import EventStore
-from experiments.spec import Analysis, ExperimentSpec, Rollout, Step, Stopping, Variants
+from experiments.spec import Analysis, ExperimentSpec, Rollout, Step, Stopping
 from serving.controller import begin_rollout
 from serving.looks import take_look, take_watch_look
 from serving.result_documents import look_document
 
 SPEC = ExperimentSpec(
     name="replayed",
-    variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2"),
+    variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"},
     analysis=Analysis(n_star=400),
     stopping=Stopping(look_every=200, min_challenger_sessions=20),
     rollout=Rollout(steps=(Step(percent=25, sessions=400), Step(percent=50, sessions=400)), watch_sessions=200),

@@ -19,7 +19,7 @@ from events.database import open_database, writing
 from events.schema import EXPOSURES, OUTCOMES
 from experiments.assignment import propensity
 from experiments.off_policy import words
-from experiments.spec import ExperimentSpec, Variants
+from experiments.spec import ExperimentSpec
 from serving.controller import begin_rollout
 from tests.rollout_examples import SPEC, promoted
 from tests.written_rollouts import write_rollout
@@ -141,7 +141,7 @@ def test_both_languages_have_the_same_sentences() -> None:
 
 def test_a_rollout_of_ours_is_a_log_too(tmp_path: Path) -> None:
     spec = ExperimentSpec(
-        name="logged", variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2")
+        name="logged", variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"}
     )
     engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
     begin_rollout(engine, spec)

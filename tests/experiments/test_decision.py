@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from experiments.decision import REASONS, LookData, Reason, decide, decide_watch, look_result
 from experiments.inference.clusters import ClusterMoments
-from experiments.spec import ExperimentSpec, Variants
+from experiments.spec import ExperimentSpec
 
 SPEC = ExperimentSpec(
     name="decision",
-    variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2"),
+    variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"},
 )
 N_STEPS = len(SPEC.rollout.steps)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.guardrails import OVERWHELMING, broken_guardrails
-from experiments.spec import Guardrails
+from experiments.spec_metrics import Guardrails
 
 LIMITS = Guardrails(max_error_rate=0.02, max_empty_rate=0.01, latency_budget_ms=500)
 

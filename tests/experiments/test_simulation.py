@@ -11,11 +11,11 @@ from core.errors import DataError
 from experiments.inference.clusters import ClusterMoments
 from experiments.result import DecisionKind
 from experiments.simulation import _GrowingArm, heterogeneous_users, naive_peeking, simulate_rollouts
-from experiments.spec import ExperimentSpec, Rollout, Step, Variants
+from experiments.spec import ExperimentSpec, Rollout, Step
 
 SPEC = ExperimentSpec(
     name="simulation",
-    variants=Variants(champion="models:/recommender/1", challenger="models:/recommender/2"),
+    variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"},
 )
 SMALL = SPEC.model_copy(
     update={"rollout": Rollout(steps=(Step(percent=5, sessions=2000), Step(percent=50, sessions=3000)))}

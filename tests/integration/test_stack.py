@@ -14,7 +14,6 @@ import pytest
 
 from events.aggregate import count_exposures
 from events.database import open_database
-from experiments.spec import Variants
 from serving.processes import poll
 from serving.rollout_folder import RolloutFolder
 from tests.rollout_examples import SPEC, broke_guardrail
@@ -23,7 +22,7 @@ from tests.written_rollouts import write_rollout
 
 ROOT = Path(__file__).parents[2]
 TRIED = SPEC.model_copy(
-    update={"variants": Variants(champion="models:/recommender/1", challenger="models:/recommender/2")}
+    update={"variants": {"champion": "models:/recommender/1", "challenger": "models:/recommender/2"}}
 )
 
 

@@ -17,9 +17,9 @@ RECORD = RolloutRecord(
     experiment=SPEC.name,
     spec=SPEC.model_dump(mode="json"),
     state="done",
-    champion_uri=SPEC.variants.champion,
+    champion_uri=SPEC.variants["champion"],
     champion_version="1",
-    challenger_uri=SPEC.variants.challenger,
+    challenger_uri=SPEC.variants["challenger"],
     challenger_version="3",
     created_at=1_700_000_000.25,
 )
@@ -108,7 +108,7 @@ def test_a_result_survives_json() -> None:
 
 def test_the_spec_becomes_flat_parameters() -> None:
     params = spec_params(SPEC)
-    assert params["variants.challenger"] == SPEC.variants.challenger
+    assert params["variants.challenger"] == SPEC.variants["challenger"]
     assert params["analysis.alpha"] == "0.05"
     assert params["metrics.guardrails.max_error_rate"] == "0.02"
 
