@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any
 
-from experiments.result import LookResult
+from experiments.result import LookResult, MetricLook
 
 
 def looks_of(documents: Sequence[Mapping[str, Any]]) -> list[LookResult]:
@@ -16,6 +16,10 @@ def looks_of(documents: Sequence[Mapping[str, Any]]) -> list[LookResult]:
             **{
                 **{name: nan if value is None else value for name, value in document.items()},
                 "reasons": tuple(document["reasons"]),
+                "metrics": tuple(
+                    MetricLook(**{name: nan if value is None else value for name, value in metric.items()})
+                    for metric in document.get("metrics", ())
+                ),
             }
         )
         for document in documents

@@ -36,7 +36,7 @@ class SessionRows(NamedTuple):
         step: int64, 0-based canary step.
         variant: str.
         sessions: int64, at least 1.
-        clicked: int64, 0 … sessions.
+        clicked: int64, 0 … sessions; of those with the event that was asked for.
     """
 
     unit_id: npt.NDArray[np.str_]
@@ -97,6 +97,7 @@ def session_rows(
     experiment: str,
     *,
     variants: Sequence[str] = ("challenger", "control"),
+    event: str = "click",
     as_of: int | None = None,
 ) -> SessionRows:
     """Sessions per unit, step and variant, ordered by unit, step, variant.
@@ -105,6 +106,7 @@ def session_rows(
         engine: From ``open_database``.
         experiment: The spec's name.
         variants: Those to return; the default leaves out the champion's units, which are not analysed.
+        event: Kind of the outcomes that ``clicked`` counts sessions with.
         as_of: The log as it was after so many commits; None: as it is.
 
     Returns:
@@ -114,9 +116,9 @@ def session_rows(
         EventLogError: The log cannot be read.
     """
     with reading(engine) as connection:
-        rows = _grouped(connection, EXPOSURES, experiment, variants, as_of)
+        rows = _grouped(connection, EXPOSURES, experiment, variants, event, as_of)
         if as_of is not None:
-            rows = _added(rows, _grouped(connection, SUPERSEDED, experiment, variants, as_of))
+            rows = _added(rows, _grouped(connection, SUPERSEDED, experiment, variants, event, as_of))
     unit, step, variant, sessions, clicked = zip(*rows, strict=True) if rows else ((),) * 5
     return SessionRows(
         np.array(unit, dtype=np.str_),
@@ -257,11 +259,12 @@ def _then_there(table: Table, as_of: int | None) -> list[ColumnElement[bool]]:
 
 
 def _grouped(
-    connection: Connection, table: Table, experiment: str, variants: Sequence[str], as_of: int | None
+    connection: Connection, table: Table, experiment: str, variants: Sequence[str], event: str, as_of: int | None
 ) -> list[_Row]:
     group = [table.c[name] for name in _GROUP]
     arrived = [] if as_of is None else [OUTCOMES.c.commit_number <= as_of]
-    clicked = exists().where(OUTCOMES.c.decision_id == table.c.decision_id, _IS_CLICK, *arrived)
+    counts = (OUTCOMES.c.kind == event, OUTCOMES.c.reward > 0, *arrived)
+    clicked = exists().where(OUTCOMES.c.decision_id == table.c.decision_id, *counts)
     query = (
         select(*group, func.count(), func.sum(case((clicked, 1), else_=0)))
         .where(table.c.experiment == experiment, table.c.variant.in_(variants), *_then_there(table, as_of))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from experiments.bayes.bayesian import gaussian_posterior
@@ -12,7 +13,8 @@ from experiments.inference.clusters import ClusterMoments
 from experiments.inference.srm import sequential_srm
 from experiments.inference.stratified import Effect, stratified_effect
 from experiments.looks.sequential import Interval, always_valid_pvalue, confidence_sequence
-from experiments.result import DecisionKind, LookResult
+from experiments.metric_looks import MetricArms, harmed, metric_looks, unproven
+from experiments.result import DecisionKind, LookResult, MetricLook
 from experiments.spec import ExperimentSpec
 
 Reason = Literal[
@@ -20,13 +22,16 @@ Reason = Literal[
     "error_rate",
     "empty_rate",
     "latency",
+    "guardrail_worse",
     "primary_worse",
     "primary_better",
+    "guardrail_unproven",
     "no_boundary_crossed",
     "guardrails_held",
     "too_few_sessions",
     "effect_undefined",
     "better_before_last_step",
+    "guardrail_undecided",
     "undecided",
 ]
 
@@ -39,10 +44,14 @@ REASONS: dict[Reason, DecisionKind] = {
     "empty_rate": "rollback",
     # The 95th percentile of the challenger's answers is over its budget.
     "latency": "rollback",
+    # The always-valid interval of a guardrail metric lies beyond its margin, on the bad side.
+    "guardrail_worse": "rollback",
     # The always-valid interval of the primary effect lies below 0.
     "primary_worse": "rollback",
     # It lies above 0, in the last step.
     "primary_better": "promote",
+    # The primary metric is better, but the planned sessions did not show that a guardrail metric keeps its margin.
+    "guardrail_unproven": "keep",
     # The last look of the last step left 0 inside the interval, or could not decide.
     "no_boundary_crossed": "keep",
     # At 100 % only: no guardrail was broken while all traffic was the challenger's.
@@ -53,6 +62,8 @@ REASONS: dict[Reason, DecisionKind] = {
     "effect_undefined": "continue",
     # The interval lies above 0, but promotion is decided in the last step only.
     "better_before_last_step": "continue",
+    # The primary metric is better in the last step; a guardrail metric may still lose more than its margin.
+    "guardrail_undecided": "continue",
     # 0 is still inside the interval.
     "undecided": "continue",
 }
@@ -83,6 +94,7 @@ class LookData:
         errors: Of these, sessions its server failed in or answered too late.
         empty: Of these, sessions its server answered with an empty list; failed ones are errors only.
         latency_p95_ms: 95th percentile of its answers; NaN where none is known.
+        metrics: By name, the spec's secondary and guardrail metrics, as the primary one is in challenger and control.
     """
 
     step_index: int
@@ -95,6 +107,7 @@ class LookData:
     errors: int = 0
     empty: int = 0
     latency_p95_ms: float = math.nan
+    metrics: Mapping[str, MetricArms] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,7 @@ class Decision:
         error_rate: errors / challenger_sessions; NaN without sessions.
         empty_rate: empty / challenger_sessions; NaN without sessions.
         latency_p95_ms: As given.
+        metrics: The secondary and guardrail metrics.
     """
 
     kind: DecisionKind
@@ -130,6 +144,7 @@ class Decision:
     error_rate: float
     empty_rate: float
     latency_p95_ms: float
+    metrics: tuple[MetricLook, ...] = ()
 
 
 def decide(spec: ExperimentSpec, look: LookData) -> Decision:
@@ -139,10 +154,12 @@ def decide(spec: ExperimentSpec, look: LookData) -> Decision:
 
     1. the sequential sample-ratio p-value is below guardrails.srm_alpha: ``invalid``;
     2. a guardrail is broken (``broken_guardrails``): ``rollback``;
-    3. the interval of the primary effect lies below 0, with min_challenger_sessions: ``rollback``, in any step;
-    4. it lies above 0, with as many, in the last step: ``promote``;
-    5. the last step has had its sessions: ``keep``;
-    6. otherwise ``continue``, with ``advance_step`` where the step has had its sessions.
+    3. with min_challenger_sessions, a guardrail metric is shown to lose more than its margin: ``rollback``;
+    4. the interval of the primary effect lies below 0, with as many: ``rollback``, in any step;
+    5. it lies above 0, with as many, in the last step, and every guardrail metric that has a margin is shown to keep
+       it: ``promote``;
+    6. the last step has had its sessions: ``keep``;
+    7. otherwise ``continue``, with ``advance_step`` where the step has had its sessions.
 
     The interval is the asymptotic confidence sequence of ``spec.analysis`` at the effective number of sessions: taking
     more looks does not raise its error, and of a challenger that changes nothing about alpha / 2 at most are promoted.
@@ -161,10 +178,11 @@ def decide(spec: ExperimentSpec, look: LookData) -> Decision:
     ci = confidence_sequence(effect.effect_size, effect.se, n, n_star, alpha)
     posterior = gaussian_posterior(effect.effect_size, effect.se, alpha)
     srm = sequential_srm((look.challenger_units, look.control_units), SRM_WEIGHTS)
+    others = metric_looks(spec, look.metrics)
     kind: DecisionKind = "invalid"
     reasons: tuple[Reason, ...] = ("srm",)
     if not srm.pvalue < guardrails.srm_alpha:
-        kind, reasons = _judge(spec, look, ci)
+        kind, reasons = _judge(spec, look, ci, others)
     return Decision(
         kind=kind,
         reasons=reasons,
@@ -179,6 +197,7 @@ def decide(spec: ExperimentSpec, look: LookData) -> Decision:
         error_rate=_rate(look.errors, look.challenger_sessions),
         empty_rate=_rate(look.empty, look.challenger_sessions),
         latency_p95_ms=look.latency_p95_ms,
+        metrics=others,
     )
 
 
@@ -257,11 +276,14 @@ def look_result(
         latency_p95_ms=decision.latency_p95_ms,
         decision=decision.kind,
         reasons=decision.reasons,
+        metrics=decision.metrics,
     )
 
 
-def _judge(spec: ExperimentSpec, look: LookData, ci: Interval) -> tuple[DecisionKind, tuple[Reason, ...]]:
-    """Rules 2 to 6 of ``decide``."""
+def _judge(
+    spec: ExperimentSpec, look: LookData, ci: Interval, others: Sequence[MetricLook]
+) -> tuple[DecisionKind, tuple[Reason, ...]]:
+    """Rules 2 to 7 of ``decide``."""
     needed = spec.stopping.min_challenger_sessions
     broken = broken_guardrails(
         spec.metrics.guardrails, needed, look.challenger_sessions, look.errors, look.empty, look.latency_p95_ms
@@ -270,12 +292,17 @@ def _judge(spec: ExperimentSpec, look: LookData, ci: Interval) -> tuple[Decision
         return "rollback", broken
     enough = look.challenger_sessions >= needed
     last_step = look.step_index == len(spec.rollout.steps) - 1
+    if enough and harmed(others):
+        return "rollback", ("guardrail_worse",)
     if enough and ci.upper < 0:
         return "rollback", ("primary_worse",)
-    if enough and last_step and ci.lower > 0:
+    better = enough and last_step and ci.lower > 0
+    if better and not unproven(others):
         return "promote", ("primary_better",)
     if last_step and _step_complete(spec, look):
-        return "keep", ("no_boundary_crossed",)
+        return "keep", ("guardrail_unproven" if better else "no_boundary_crossed",)
+    if better:
+        return "continue", ("guardrail_undecided",)
     if not enough:
         return "continue", ("too_few_sessions",)
     if math.isnan(ci.lower):

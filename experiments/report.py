@@ -28,7 +28,7 @@ from experiments.figures import (
 from experiments.foretelling import OfflineEvidence
 from experiments.foretelling_report import foretelling_differences, foretelling_table, tell_foretelling
 from experiments.key_figures import key_figures
-from experiments.report_tables import guardrail_table, look_table, step_table
+from experiments.report_tables import guardrail_table, look_table, metric_table, step_table
 from experiments.result import RolloutResult
 from experiments.spec import ExperimentSpec
 from experiments.words import WATCH, final_look, label, looks_text, model_names, tell, tell_step, verdict
@@ -95,7 +95,7 @@ def rollout_html(result: RolloutResult, context: ReportContext) -> str:
         context: What the result does not hold.
 
     Raises:
-        KeyError: A reason code that has no words (experiments/words_en.py, words_ko.py).
+        KeyError: A reason code that has no words (experiments/reasons_en.py, reasons_ko.py).
     """
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -120,6 +120,7 @@ def _view(result: RolloutResult, context: ReportContext, language: Language) -> 
     challenger, control = model_names(result)
     steps, looks = step_table(result.steps, language), look_table(result.looks, language)
     guardrails = guardrail_table(result, spec, language)
+    metrics = metric_table(look.metrics, language)
     shows_chance = isfinite(look.chance_to_win) and result.decision != "invalid"
     return {
         "language": language,
@@ -141,6 +142,9 @@ def _view(result: RolloutResult, context: ReportContext, language: Language) -> 
         "chance_share": f"{100 * look.chance_to_win:.1f}" if shows_chance else "",
         "guardrail_head": guardrails.head,
         "guardrail_rows": guardrails.rows,
+        "metrics_lead": label(language, "metrics.lead", level=share(1 - spec.analysis.alpha, language)),
+        "metric_head": metrics.head,
+        "metric_rows": metrics.rows,
         "look_head": looks.head,
         "look_rows": looks.rows,
         **_leaderboard(context, language),

@@ -17,9 +17,11 @@ from experiments.figures import (
     percent,
     points,
     pvalue,
+    relative,
     share,
 )
-from experiments.result import LookResult, RolloutResult, StepResult
+from experiments.metric_looks import harmed, unproven
+from experiments.result import LookResult, MetricLook, RolloutResult, StepResult
 from experiments.spec import ExperimentSpec
 from experiments.words import WATCH, final_look, label, short_reason
 
@@ -117,6 +119,44 @@ def guardrail_table(result: RolloutResult, spec: ExperimentSpec, language: Langu
             row += _measured(code, look, spec, language)
         rows.append(tuple(row))
     return Table(tuple(head), tuple(rows))
+
+
+def metric_table(metrics: Sequence[MetricLook], language: Language) -> Table:
+    """The secondary and guardrail metrics at one look; no rows where the spec names none."""
+    keys = ("metric", "role", "challenger", "control", "difference", "relative", "pvalue", "status")
+    return Table(tuple(label(language, key) for key in keys), tuple(_metric_row(look, language) for look in metrics))
+
+
+def _metric_row(look: MetricLook, language: Language) -> tuple[Cell, ...]:
+    digits = digits_needed([100 * look.effect_size, 100 * look.ci_lower, 100 * look.ci_upper])
+    relative_digits = digits_needed([100 * look.rel_effect_size, 100 * look.rel_ci_lower, 100 * look.rel_ci_upper])
+    difference, relative_difference = points(look.effect_size, language, digits), MISSING
+    if isfinite(look.ci_lower) and isfinite(look.ci_upper):
+        difference += f" ({interval(look.ci_lower, look.ci_upper, language, digits)})"
+    if isfinite(look.rel_ci_lower) and isfinite(look.rel_ci_upper):
+        between = interval(look.rel_ci_lower, look.rel_ci_upper, language, relative_digits)
+        relative_difference = f"{relative(look.rel_effect_size, language, relative_digits)} ({between} %)"
+    return (
+        look.name,
+        label(language, f"role.{look.role}{'.margin' if look.margin else ''}", margin=share(look.margin, language)),
+        percent(look.challenger_mean, language),
+        percent(look.control_mean, language),
+        difference,
+        relative_difference,
+        pvalue(look.pvalue if look.role == "guardrail" else look.pvalue_adjusted),
+        _metric_status(look, language),
+    )
+
+
+def _metric_status(look: MetricLook, language: Language) -> Cell:
+    if look.role == "secondary":
+        return MISSING
+    if harmed([look]):
+        return Tag(label(language, "broken"), "broken")
+    if look.margin:
+        shown = not unproven([look])
+        return Tag(label(language, "held"), "held") if shown else Tag(label(language, "not_shown"), "unjudged")
+    return Tag(label(language, "no_harm"), "held")
 
 
 def _measured(code: str, look: LookResult, spec: ExperimentSpec, language: Language) -> tuple[Cell, Cell]:

@@ -9,6 +9,45 @@ DecisionKind = Literal["continue", "promote", "rollback", "keep", "invalid"]
 
 
 @dataclass(frozen=True)
+class MetricLook:
+    """A secondary or guardrail metric at one look, cumulative; share of sessions with at least one such event.
+
+    Attributes:
+        name: The spec's name of it.
+        role: Whether it protects or is only told.
+        margin: Guardrail: share of the control's value that may be lost; 0 for a secondary metric.
+        lower_is_better: As with returns or complaints.
+        challenger_mean: 0 … 1; NaN without sessions.
+        control_mean: 0 … 1; NaN without sessions.
+        effect_size: challenger_mean - control_mean, stratified by step.
+        ci_lower: Always-valid interval of effect_size.
+        ci_upper: See ``ci_lower``.
+        rel_effect_size: effect_size / control_mean.
+        rel_ci_lower: Always-valid interval of rel_effect_size.
+        rel_ci_upper: See ``rel_ci_lower``.
+        pvalue: Always-valid p-value of no effect.
+        pvalue_adjusted: Corrected for the secondary metrics; NaN for a guardrail.
+        chance_to_win: Posterior probability that the challenger is better in it (flat prior).
+    """
+
+    name: str
+    role: Literal["secondary", "guardrail"]
+    margin: float
+    lower_is_better: bool
+    challenger_mean: float
+    control_mean: float
+    effect_size: float
+    ci_lower: float
+    ci_upper: float
+    rel_effect_size: float
+    rel_ci_lower: float
+    rel_ci_upper: float
+    pvalue: float
+    pvalue_adjusted: float
+    chance_to_win: float
+
+
+@dataclass(frozen=True)
 class LookResult:
     """What one look saw. Effects are challenger minus control, sessions clustered by unit, stratified by step.
 
@@ -36,6 +75,7 @@ class LookResult:
         decision: What was decided.
         reasons: Codes of the reasons (experiments/decision.py), most important first.
         log_commits: Commits that the event log had: the look rests on them and on none that came later.
+        metrics: The spec's secondary and guardrail metrics; empty in the watch, which has no control.
     """
 
     look: int
@@ -61,6 +101,7 @@ class LookResult:
     decision: DecisionKind
     reasons: tuple[str, ...]
     log_commits: int = 0
+    metrics: tuple[MetricLook, ...] = ()
 
 
 @dataclass(frozen=True)

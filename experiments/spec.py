@@ -143,6 +143,12 @@ class ExperimentSpec(Part):
                 f"analysis.method == {self.analysis.method!r}, must be sequential in a rollout: it is looked at again "
                 "and again"
             )
+        primary = self.metrics.primary
+        if not primary.is_share_of_sessions or primary.event != "click" or primary.lower_is_better:
+            raise ValueError(
+                f"metrics.primary is {primary.name}; a rollout decides by session_click. Name others under secondary "
+                "or guardrails.metrics, or set traffic.policy to fixed or bandit"
+            )
         if not all(metric.is_share_of_sessions for metric in self.metrics.every):
             raise ValueError(
                 "metrics: a rollout measures shares of sessions (value: any, kind: ratio); other metrics need "

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from core.event_kinds import EventKind
 from experiments.metrics import Metric, MetricKind
 from experiments.spec_part import Part
 
@@ -19,8 +20,8 @@ class EventMetric(Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    event: Annotated[str, Field(min_length=1)] = "click"
-    """Kind of the outcomes: click, like, purchase …"""
+    event: EventKind = "click"
+    """Kind of the outcomes."""
     value: Literal["any", "count", "sum"] = "any"
     """What a session is worth: 1 if it has such an event with a positive reward; how many such; what their rewards add
     up to."""

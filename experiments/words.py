@@ -1,6 +1,6 @@
 """What a rollout's figures mean, in sentences a product owner reads, in English and Korean.
 
-The sentences themselves are tables (words_en.py, words_ko.py); here it is chosen which one is true. Winner and
+The sentences themselves are tables (words_en.py, reasons_en.py …); here it is chosen which one is true. Winner and
 loser are named by the interval alone: where it holds zero, nobody has won, whatever the decision was.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite, isnan, nan
 from typing import Literal
 
-from experiments import words_en, words_ko
+from experiments import reasons_en, reasons_ko, words_en, words_ko
 from experiments.figures import (
     Language,
     chance,
@@ -25,6 +25,7 @@ from experiments.figures import (
     relative,
     share,
 )
+from experiments.metric_looks import harmed, unproven
 from experiments.result import DecisionKind, LookResult, RolloutResult, StepResult
 from experiments.spec import ExperimentSpec
 
@@ -34,7 +35,7 @@ WATCH = 100
 """The step percentage of the watch after promotion."""
 
 _SENTENCES: dict[Language, dict[str, str]] = {"en": words_en.SENTENCES, "ko": words_ko.SENTENCES}
-_REASONS: dict[Language, dict[str, tuple[str, str]]] = {"en": words_en.REASONS, "ko": words_ko.REASONS}
+_REASONS: dict[Language, dict[str, tuple[str, str]]] = {"en": reasons_en.REASONS, "ko": reasons_ko.REASONS}
 _LABELS: dict[Language, dict[str, str]] = {"en": words_en.LABELS, "ko": words_ko.LABELS}
 _RIGHT_ANSWER: dict[str, DecisionKind] = {
     "aa": "keep",
@@ -174,6 +175,8 @@ def _verdict_key(result: RolloutResult, comparison: Comparison) -> str:
         if _broke_guardrail(result):
             return f"verdict.rollback.{'watch' if comparison == 'won' and _was_watched(result) else 'guardrail'}"
         return "verdict.rollback" if comparison == "lost" else "verdict.rollback.unproven"
+    if decision == "keep" and "guardrail_unproven" in result.reasons:
+        return "verdict.keep.guardrail"
     if decision == "keep" and comparison != "undecided":
         return f"verdict.keep.{comparison}"
     return f"verdict.{decision}"
@@ -210,6 +213,7 @@ def tell(result: RolloutResult, spec: ExperimentSpec, language: Language = "en")
     comparison = compare(final_look(result))
     reading = ".invalid" if result.decision == "invalid" else ".unknown" if comparison == "unknown" else ""
     outcome = [sentence(language, f"outcome.{result.decision}", **figures)]
+    estimand = "others" if final_look(result).metrics else "estimand"
     if result.champion_after:
         outcome.append(sentence(language, "alias", **figures))
     return Story(
@@ -222,7 +226,7 @@ def tell(result: RolloutResult, spec: ExperimentSpec, language: Language = "en")
         bayesian=sentence(language, f"bayesian{reading}", **figures),
         steps=tuple(tell_step(step, result, language) for step in result.steps),
         means=_means(result, comparison, language, figures),
-        limits=tuple(sentence(language, f"limits.{key}", **figures) for key in ("population", "estimand", "duration")),
+        limits=tuple(sentence(language, f"limits.{key}", **figures) for key in ("population", estimand, "duration")),
         method=_method(spec, language, figures),
     )
 
@@ -309,6 +313,8 @@ def _limits(spec: ExperimentSpec, look: LookResult, language: Language) -> dict[
         "max_empty_rate": share(guardrails.max_empty_rate, language),
         "latency": milliseconds(look.latency_p95_ms),
         "latency_budget": milliseconds(guardrails.latency_budget_ms),
+        "worse_metrics": ", ".join(harmed(look.metrics)),
+        "unproven_metrics": ", ".join(unproven(look.metrics)),
         "min_sessions": count(spec.stopping.min_challenger_sessions),
     }
 
@@ -333,7 +339,8 @@ def _means(
     kind = "invalid" if result.decision == "invalid" else comparison
     said = [sentence(language, f"means.{kind}", **figures)]
     if _broke_guardrail(result):
-        said.append(sentence(language, "means.guardrail", **figures))
+        kind_of_rollback = "metric" if "guardrail_worse" in result.reasons else "guardrail"
+        said.append(sentence(language, f"means.{kind_of_rollback}", **figures))
     if kind in ("won", "lost", "undecided"):
         said.append(sentence(language, "means.error", **figures))
     return tuple(said)

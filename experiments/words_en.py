@@ -18,6 +18,7 @@ SENTENCES = {
     ),
     "verdict.keep": "Kept {control}: could not tell {challenger} and {control} apart",
     "verdict.keep.won": "Kept {control}: {challenger} was ahead, but the rollout ended before it could be promoted",
+    "verdict.keep.guardrail": "Kept {control}: {challenger} was ahead, but {reason}",
     "verdict.keep.lost": "Kept {control}: {challenger} was behind",
     "verdict.keep.unknown": "Kept {control}: too little was seen to compare {challenger} with it",
     "verdict.invalid": "Invalid: {reason}, so {challenger} and {control} cannot be compared",
@@ -108,6 +109,10 @@ SENTENCES = {
     "means.unknown": "The rollout says nothing about which model visitors prefer.",
     "means.invalid": "The rollout says nothing about either model, only that the measurement was broken.",
     "means.guardrail": "The rollback is about how the model was served. It is no judgement on its recommendations.",
+    "means.metric": (
+        "The rollback is about a metric that must not get worse, whatever the clicks say. Where it stands beside the "
+        "others is in the table of the other metrics."
+    ),
     "means.error": (
         "A model that changes nothing would be promoted or rolled back on its clicks in at most {alpha} of such "
         "rollouts."
@@ -119,6 +124,10 @@ SENTENCES = {
     "limits.estimand": (
         "A session counts once: clicked or not. Number of clicks, revenue, or whether visitors come back, were not "
         "measured."
+    ),
+    "limits.others": (
+        "The decision counts a session once: clicked or not. The other metrics are told, and protect where they are "
+        "guardrails; how often something happened in a session, and revenue, were not measured."
     ),
     "limits.duration": "It is an average over the rollout's sessions; a novelty wearing off later would not be seen.",
     # How it was measured.
@@ -210,65 +219,6 @@ SENTENCES = {
     ),
 }
 
-#: By reason code: what to say in passing, and in full.
-REASONS = {
-    "srm": (
-        "visitors did not split as planned",
-        "Challenger and control should have had equally many visitors and had not (sequential sample-ratio p-value "
-        "{srm_pvalue}, limit {srm_alpha}). Assignment or logging is at fault; the figures must not be used.",
-    ),
-    "error_rate": (
-        "too many failed answers",
-        "The challenger's server failed, or answered too late, in {error_rate} of its sessions; at most "
-        "{max_error_rate} are allowed.",
-    ),
-    "empty_rate": (
-        "too many empty lists",
-        "The challenger answered with an empty list in {empty_rate} of its sessions; at most {max_empty_rate} are "
-        "allowed.",
-    ),
-    "latency": (
-        "answers too slow",
-        "One in twenty of the challenger's answers took {latency} or longer; the budget for it is {latency_budget}.",
-    ),
-    "primary_worse": (
-        "clicked less often",
-        "Visitors clicked less often with the challenger: the whole always-valid interval lies below zero. Harm is "
-        "not allowed to wait for the last step.",
-    ),
-    "primary_better": (
-        "clicked more often",
-        "Visitors clicked more often with the challenger: in the last step the whole always-valid interval lies "
-        "above zero.",
-    ),
-    "no_boundary_crossed": (
-        "planned sessions used up",
-        "The planned sessions were used up and neither boundary was crossed: what was seen does not show that the "
-        "models differ. In doubt the champion stays.",
-    ),
-    "guardrails_held": (
-        "guardrails held at 100 %",
-        "While the challenger served all traffic, failed answers, empty lists and answer times stayed within their "
-        "limits.",
-    ),
-    "too_few_sessions": (
-        "too few sessions yet",
-        "The challenger has had fewer than {min_sessions} sessions, too few to judge it by.",
-    ),
-    "effect_undefined": (
-        "no interval yet",
-        "There is no interval yet: an arm has too few visitors, or nobody has clicked.",
-    ),
-    "better_before_last_step": (
-        "ahead, not the last step",
-        "The challenger is ahead, but promotion is decided in the last step only.",
-    ),
-    "undecided": (
-        "cannot be told apart yet",
-        "Zero is still inside the interval: the models cannot be told apart yet.",
-    ),
-}
-
 LABELS = {
     "language": "English",
     "title": "Rollout report",
@@ -336,6 +286,13 @@ LABELS = {
     "guardrail.error_rate": "Failed or late answers",
     "guardrail.empty_rate": "Empty lists",
     "guardrail.latency": "Answer time, 95th percentile",
+    "metrics": "Other metrics",
+    "metrics.lead": "Shares of sessions with at least one such event; {level} intervals that hold at every look.",
+    "role.secondary": "told only",
+    "role.guardrail": "guardrail",
+    "role.guardrail.margin": "guardrail, may lose {margin}",
+    "no_harm": "no harm shown",
+    "not_shown": "not shown",
     "at_most": "at most {limit}",
     "at_least": "at least {limit}",
     "status": "Result",

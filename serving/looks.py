@@ -13,6 +13,7 @@ from events.aggregate import SessionRows, commits_so_far, count_exposures, healt
 from events.rollouts import load_looks
 from experiments.decision import Decision, LookData, decide, decide_watch, look_result
 from experiments.inference.clusters import ClusterMoments
+from experiments.metric_looks import MetricArms
 from experiments.result import LookResult, StepResult
 from experiments.spec import ExperimentSpec
 from serving.result_documents import look_of
@@ -53,6 +54,7 @@ def take_look(
         errors=server.errors,
         empty=server.empty,
         latency_p95_ms=server.latency_p95_ms,
+        metrics=_metric_arms(engine, spec, n_steps, as_of),
     )
     decision = decide(spec, look)
     result = look_result(
@@ -140,6 +142,18 @@ def distinct_units(engine: Engine, spec: ExperimentSpec) -> int:
     """
     rows = session_rows(engine, spec.name)
     return len(np.unique(rows.unit_id[rows.step < len(spec.rollout.steps)]))
+
+
+def _metric_arms(engine: Engine, spec: ExperimentSpec, n_steps: int, as_of: int) -> dict[str, MetricArms]:
+    """The spec's other metrics; one reading of the log for each kind of event."""
+    found: dict[str, MetricArms] = {}
+    rows: dict[str, SessionRows] = {}
+    for metric in spec.metrics.every[1:]:
+        if metric.event not in rows:
+            rows[metric.event] = session_rows(engine, spec.name, event=metric.event, as_of=as_of)
+        own = rows[metric.event]
+        found[metric.name] = MetricArms(_moments(own, "challenger", n_steps), _moments(own, "control", n_steps))
+    return found
 
 
 def _moments(rows: SessionRows, variant: str, n_steps: int) -> ClusterMoments:

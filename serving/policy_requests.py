@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from core.errors import BadInput
+from core.event_kinds import EVENT_KINDS
 from events.records import Outcome
 from serving.http_errors import parse_object
 
 ARMS = ("champion", "control", "challenger")
-KINDS = ("add_to_cart", "click", "like", "purchase", "rating", "share", "view")
 MAX_K = 1000
 MAX_ID = 256
 MAX_DEPTH = 8
@@ -86,7 +86,7 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
         item_id=_id(body.get("item_id"), "item_id"),
         reward=_finite(body.get("reward"), "reward"),
         ts=time.time() if body.get("ts") is None else _finite(body["ts"], "ts"),
-        kind=_one_of(body.get("kind", "click"), KINDS, "kind"),
+        kind=_one_of(body.get("kind", "click"), EVENT_KINDS, "kind"),
         decision_id=None if decision_id is None else _id(decision_id, "decision_id"),
         meta=_limited(meta or {}, "meta"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from experiments.result import LookResult, RolloutResult, StepResult
+from experiments.result import LookResult, MetricLook, RolloutResult, StepResult
 
 
 def look_document(look: LookResult) -> dict[str, Any]:
@@ -22,7 +22,8 @@ def step_document(step: StepResult) -> dict[str, Any]:
 
 def look_of(document: Mapping[str, Any]) -> LookResult:
     """The look that ``look_document`` was made of."""
-    return LookResult(**{**_with_nan(document), "reasons": tuple(document["reasons"])})
+    metrics = tuple(MetricLook(**_with_nan(metric)) for metric in document.get("metrics", ()))
+    return LookResult(**{**_with_nan(document), "reasons": tuple(document["reasons"]), "metrics": metrics})
 
 
 def result_document(result: RolloutResult) -> dict[str, Any]:

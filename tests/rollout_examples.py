@@ -11,7 +11,7 @@ from experiments.bayes.bayesian import gaussian_posterior
 from experiments.foretelling import OfflineDifference, OfflineEvidence
 from experiments.looks.sequential import always_valid_pvalue, confidence_sequence
 from experiments.report import LeaderboardRow, ReportContext
-from experiments.result import DecisionKind, LookResult, RolloutResult, StepResult
+from experiments.result import DecisionKind, LookResult, MetricLook, RolloutResult, StepResult
 from experiments.spec import ExperimentSpec, parse_spec
 
 SPEC: ExperimentSpec = parse_spec(
@@ -128,6 +128,20 @@ def watched(result: RolloutResult, decision: DecisionKind, reason: str, error_ra
         steps=(*result.steps, step),
         looks=(*result.looks, look),
     )
+
+
+def with_metrics(result: RolloutResult, likes_lost: float = 0.0) -> RolloutResult:
+    """The rollout with a secondary metric that gains and a guardrail, of a margin of 20 %, that loses so much."""
+    share = MetricLook(
+        "session_share", "secondary", 0.0, False, 0.11, 0.1, 0.01, 0.002, 0.018, 0.1, 0.02, 0.18, 0.01, 0.01, 0.99
+    )
+    relative = (-likes_lost, -likes_lost - 0.08, -likes_lost + 0.08)
+    effect, lower, upper = (0.2 * part for part in relative)
+    likes = MetricLook(
+        "likes", "guardrail", 0.2, False, 0.2 + effect, 0.2, effect, lower, upper, *relative, 0.3, math.nan, 0.4
+    )
+    looks = tuple(replace(look, metrics=(share, likes)) if look.step_percent < 100 else look for look in result.looks)
+    return replace(result, looks=looks)
 
 
 def promoted() -> RolloutResult:

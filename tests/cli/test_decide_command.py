@@ -20,6 +20,7 @@ from events.rollouts import load_rollout, save_rollout
 from events.schema import EXPOSURES
 from events.store import EventStore
 from experiments.spec import Analysis, ExperimentSpec, Rollout, Step, Stopping
+from experiments.spec_metrics import EventMetric, GuardrailMetric, Guardrails, Metrics
 from serving.controller import begin_rollout
 from serving.looks import take_look, take_watch_look
 from serving.result_documents import look_document
@@ -28,14 +29,19 @@ SPEC = ExperimentSpec(
     name="replayed",
     variants={"champion": "models:/recommender/1", "challenger": "models:/recommender/2"},
     analysis=Analysis(n_star=400),
+    metrics=Metrics(
+        secondary=(EventMetric(name="session_share", event="share"),),
+        guardrails=Guardrails(metrics=(GuardrailMetric(name="likes", event="like", margin=0.9),)),
+    ),
     stopping=Stopping(look_every=200, min_challenger_sessions=20),
     rollout=Rollout(steps=(Step(percent=25, sessions=400), Step(percent=50, sessions=400)), watch_sessions=200),
 )
+LIKE = 0.4
 CLICK = {"champion": 0.2, "control": 0.2, "challenger": 0.6}
 
 
-def visit(number: int, step: int, rng: np.random.Generator) -> tuple[Exposure, Outcome | None]:
-    """The next session and its click, if there is one; users come back."""
+def visit(number: int, step: int, rng: np.random.Generator) -> tuple[Exposure, Outcome | None, Outcome | None]:
+    """The next session, its click and its like, if there are any; users come back."""
     user = int(rng.integers(300))
     variant = ("challenger", "control", "champion", "champion")[user % 4] if step < 2 else "challenger"
     at = 1e9 + number / 3
@@ -44,7 +50,9 @@ def visit(number: int, step: int, rng: np.random.Generator) -> tuple[Exposure, O
         latency_ms=float(rng.gamma(2, 3)), error=bool(rng.random() < 0.005),
     )  # fmt: skip
     clicks = rng.random() < CLICK[variant]
-    return seen, Outcome(str(user), variant, "1", 1.0, at, decision_id=seen.decision_id) if clicks else None
+    click = Outcome(str(user), variant, "1", 1.0, at, decision_id=seen.decision_id)
+    likes = rng.random() < LIKE
+    return seen, click if clicks else None, replace(click, kind="like") if likes else None
 
 
 def write(folder: Path, *entries: Exposure | Outcome | None) -> None:
@@ -98,6 +106,13 @@ def test_every_look_comes_out_again_to_the_last_bit(run: Path, tmp_path: Path) -
     found = json.loads(decide(written, run / "events.db", "--replay", "--json").output)
     assert [one["same"] for one in found] == [True] * 5
     assert found[-1]["replayed"]["step_percent"] == 100
+    # Likes came with 40 % of the sessions in both arms, shares with none.
+    share, like = found[3]["replayed"]["metrics"]
+    assert (share["name"], share["challenger_mean"], share["role"]) == ("session_share", 0.0, "secondary")
+    assert (like["name"], like["role"], like["margin"]) == ("likes", "guardrail", 0.9)
+    assert abs(like["challenger_mean"] - LIKE) < 0.1
+    assert abs(like["control_mean"] - LIKE) < 0.1
+    assert like["ci_lower"] < 0 < like["ci_upper"]
     assert (run / "events.db").read_bytes() == before
 
 
@@ -121,10 +136,10 @@ def test_what_came_in_after_a_look_is_no_part_of_it(tmp_path: Path) -> None:
     begin_rollout(engine, SPEC)
     rng = np.random.default_rng(4)
     visits = [visit(place, 0, rng) for place in range(200)]
-    shown = [seen for seen, click in visits if click is None and seen.variant == "challenger"]
+    shown = [seen for seen, click, like in visits if click is like is None and seen.variant == "challenger"]
     failed = {seen.decision_id: replace(seen, error=True, items=[]) for seen in shown[:3]}
-    early = [(failed.get(seen.decision_id, seen), click) for seen, click in visits if seen is not shown[3]]
-    write(tmp_path, *(entry for both in early for entry in both))
+    early = [(failed.get(seen.decision_id, seen), *acted) for seen, *acted in visits if seen is not shown[3]]
+    write(tmp_path, *(entry for all_of_it in early for entry in all_of_it))
     record = load_rollout(engine, SPEC.name)
     assert record is not None
     _, look = take_look(engine, SPEC, number=1, step_index=0, sessions=199)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.decision import REASONS
 from experiments.figures import LANGUAGES
 from experiments.foretelling import OfflineEvidence
 from experiments.foretelling_report import tell_foretelling
@@ -15,7 +16,17 @@ from experiments.report import LeaderboardRow, ReportContext, rollout_html
 from experiments.report_tables import Tag, guardrail_table, look_table, step_table
 from experiments.words import tell
 from tests.page_outline import PageOutline
-from tests.rollout_examples import CONTEXT, EXAMPLES, OFFLINE, SPEC, broke_guardrail, broke_watch, promoted
+from tests.rollout_examples import (
+    CONTEXT,
+    EXAMPLES,
+    OFFLINE,
+    SPEC,
+    broke_guardrail,
+    broke_watch,
+    promoted,
+    running,
+    with_metrics,
+)
 
 ADDRESSES = ("src", "href", "xlink:href", "srcset", "poster", "data", "action", "formaction", "background")
 
@@ -145,6 +156,28 @@ def test_an_invalid_rollout_shows_neither_figures_on_top_nor_the_interval() -> N
     outline = PageOutline(rollout_html(EXAMPLES["invalid"](), CONTEXT))
     assert "tiles" not in outline.attributes("class")
     assert "How the interval narrowed" not in outline.text
+
+
+def test_other_metrics_have_a_table_of_their_own_where_the_spec_names_some() -> None:
+    plain, seen = promoted(), with_metrics(promoted())
+    assert "Other metrics" not in PageOutline(rollout_html(plain, CONTEXT)).text
+    text = PageOutline(rollout_html(seen, CONTEXT)).text
+    for words in ("Other metrics", "다른 지표", "session_share", "likes", "guardrail, may lose 20 %"):
+        assert words in text
+    assert "The decision counts a session once" in text
+
+
+@pytest.mark.parametrize("reason", ["guardrail_worse", "guardrail_unproven", "guardrail_undecided"])
+def test_a_reason_names_the_guardrail_metrics_it_is_about(reason: str) -> None:
+    seen = with_metrics(running(), likes_lost=0.3 if reason == "guardrail_worse" else 0.15)
+    kind = REASONS[reason]
+    result = replace(seen, decision=kind, reasons=(reason,))
+    for language in LANGUAGES:
+        story = tell(result, SPEC, language)
+        assert "likes" in story.why[0]
+        assert "session_share" not in story.why[0]
+    if reason == "guardrail_worse":
+        assert "a metric that must not get worse" in " ".join(tell(result, SPEC, "en").means)
 
 
 def test_every_look_and_step_has_a_row() -> None:

@@ -143,6 +143,7 @@ def test_a_bandit_is_the_specs() -> None:
         ({"variants": {**THREE, "d": "models:/recommender@champion"}}, "variants.d: String should match pattern"),
         ({"variants": {**THREE, "d/e": "models:/recommender/4"}}, "'d/e' is no name of a variant"),
         ({"metrics": {"primary": "click"}}, "write session_EVENT, e.g. session_click"),
+        ({"metrics": {"primary": "session_clik"}}, "metrics.primary.event: Input should be 'add_to_cart', 'click'"),
         ({"metrics": {"primary": ["session_click"]}}, "is a list; one metric decides"),
         ({"metrics": {"secondary": ["session_click"]}}, "two metrics are named 'session_click'"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
@@ -159,7 +160,8 @@ def test_what_is_not_allowed_is_told_by_its_field(parts: dict[str, Any], told: s
     ("parts", "told"),
     [
         ({"analysis": {"method": "fixed"}}, "must be sequential in a rollout"),
-        ({"metrics": {"primary": {"name": "revenue", "value": "sum"}}}, "a rollout measures shares of sessions"),
+        ({"metrics": {"primary": "session_like"}}, "a rollout decides by session_click"),
+        ({"metrics": {"secondary": [{"name": "revenue", "value": "sum"}]}}, "a rollout measures shares of sessions"),
         ({"control": "challenger"}, "champion (the control)"),
         ({"stopping": {"look_every": 999}}, "is no multiple of stopping.look_every == 999"),
     ],

@@ -6,13 +6,13 @@ import math
 import re
 from dataclasses import fields, replace
 from string import Formatter
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import words_en, words_ko
+from experiments import reasons_en, reasons_ko, words_en, words_ko
 from experiments.decision import REASONS
 from experiments.figures import LANGUAGES, Language
 from experiments.result import DecisionKind, RolloutResult
@@ -84,9 +84,18 @@ def test_headline_names_the_level_in_force() -> None:
     assert "always-valid 97.5 % interval" in headline(EXAMPLE, "en", alpha=0.025)
 
 
-@pytest.mark.parametrize("table", ["SENTENCES", "REASONS", "LABELS"])
-def test_both_languages_say_the_same_things_with_the_same_figures(table: str) -> None:
-    english, korean = getattr(words_en, table), getattr(words_ko, table)
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        (words_en.SENTENCES, words_ko.SENTENCES),
+        (reasons_en.REASONS, reasons_ko.REASONS),
+        (words_en.LABELS, words_ko.LABELS),
+    ],
+    ids=["sentences", "reasons", "labels"],
+)
+def test_both_languages_say_the_same_things_with_the_same_figures(
+    english: dict[str, Any], korean: dict[str, Any]
+) -> None:
     assert english.keys() == korean.keys()
     for key in english:
         for one, other in zip(_texts(english[key]), _texts(korean[key]), strict=True):
@@ -103,7 +112,7 @@ def _figures(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_code_has_words_and_no_other_code_does(language: Language) -> None:
-    assert TABLES[language].REASONS.keys() == REASONS.keys()
+    assert {"en": reasons_en, "ko": reasons_ko}[language].REASONS.keys() == REASONS.keys()
     with pytest.raises(KeyError):
         short_reason(language, "no_such_code")
     with pytest.raises(KeyError):
@@ -292,7 +301,7 @@ def test_korean_never_puts_a_particle_behind_a_model_name() -> None:
     texts = [
         *words_ko.SENTENCES.values(),
         *words_ko.LABELS.values(),
-        *(text for pair in words_ko.REASONS.values() for text in pair),
+        *(text for pair in reasons_ko.REASONS.values() for text in pair),
     ]
     for text in texts:
         for place in re.finditer(r"\{(challenger|control)(_model)?\}", text):
@@ -302,6 +311,6 @@ def test_korean_never_puts_a_particle_behind_a_model_name() -> None:
 
 def test_korean_sentences_are_formal() -> None:
     told = {key: text for key, text in words_ko.SENTENCES.items() if not key.startswith(("verdict", "headline"))}
-    told |= {code: texts[1] for code, texts in words_ko.REASONS.items()}
+    told |= {code: texts[1] for code, texts in reasons_ko.REASONS.items()}
     for key, text in told.items():
         assert re.search(r"(니다|십시오)(\([^)]*\))?\.$", text), key
