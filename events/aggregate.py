@@ -186,7 +186,7 @@ def health(
             table.c.variant == variant,
             table.c.step >= since_step,
             *until,
-            *_then_there(table, as_of),
+            *then_there(table, as_of),
         ]
 
     errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
@@ -250,8 +250,8 @@ def _of(experiment: str, step: int | None) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _then_there(table: Table, as_of: int | None) -> list[ColumnElement[bool]]:
-    """Nothing, or that a row of ``table`` was in the log, and stood, after so many commits."""
+def then_there(table: Table, as_of: int | None) -> list[ColumnElement[bool]]:
+    """Conditions on rows of ``EXPOSURES`` or ``SUPERSEDED``: in the log, and standing, after so many commits."""
     if as_of is None:
         return []
     came = table.c.commit_number <= as_of
@@ -267,7 +267,7 @@ def _grouped(
     clicked = exists().where(OUTCOMES.c.decision_id == table.c.decision_id, *counts)
     query = (
         select(*group, func.count(), func.sum(case((clicked, 1), else_=0)))
-        .where(table.c.experiment == experiment, table.c.variant.in_(variants), *_then_there(table, as_of))
+        .where(table.c.experiment == experiment, table.c.variant.in_(variants), *then_there(table, as_of))
         .group_by(*group)
         .order_by(*group)
     )

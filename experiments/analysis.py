@@ -46,6 +46,7 @@ class AnalysisPlan:
             treatment's, where the baseline is 0.
         weights: Variant to its intended share of the units, on any scale; empty: equal shares.
         srm_alpha: Sample ratios with a p-value below it are an alarm.
+        last_look: The experiment is over: ``sequential`` and ``bayesian`` may not look again either.
     """
 
     control: str
@@ -60,6 +61,7 @@ class AnalysisPlan:
     loss_threshold: float = LOSS_THRESHOLD
     weights: Mapping[str, float] | None = None
     srm_alpha: float = 0.001
+    last_look: bool = False
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)

@@ -157,7 +157,9 @@ def _chance(finding: Finding) -> float:
 
 def _may_look_again(analysis: Analysis) -> bool:
     plan = analysis.plan
-    return plan.method in ("sequential", "bayesian") or (plan.method == "group" and plan.look < plan.looks)
+    return not plan.last_look and (
+        plan.method in ("sequential", "bayesian") or (plan.method == "group" and plan.look < plan.looks)
+    )
 
 
 def _of(reason: VerdictReason, finding: Finding | None = None) -> Verdict:
