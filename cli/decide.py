@@ -11,8 +11,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cli.analyze import Lang
+from cli.decide_variants import decide_variants
 from cli.event_log import event_log
-from core.errors import DataError, RolloutError
+from core.errors import ConfigError, DataError, RolloutError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,20 +35,33 @@ def decide(
     replay: Annotated[
         bool, typer.Option("--replay", help="Decide every recorded look again and compare, bit by bit.")
     ] = False,
+    look: Annotated[int, typer.Option(min=1, help="A/B/n test, method group: which of its looks this is.")] = 1,
+    as_of: Annotated[
+        int | None, typer.Option(min=0, help="Decide on the log as it was after so many commits.", show_default="all")
+    ] = None,
+    lang: Annotated[Lang, typer.Option(help="A/B/n test: language of the sentences.")] = Lang.en,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Decide a rollout from its spec and its events alone; with --replay, prove that past decisions come out again.
+    """Decide from a spec and its events alone; with --replay, prove that a rollout's past decisions come out again.
 
-    A look is taken again on the log as it was then: what came in later, late clicks too, is left out.
+    A look is taken again on the log as it was then: what came in later, late clicks too, is left out. Of an A/B/n test
+    the sessions that its fixed split dealt are analysed.
 
     Nothing is written and no server is asked. Exit code 1 where a look does not come out as it was recorded.
     """
     with event_log(events or spec) as engine:
         chosen = _spec(spec, engine)
-        if replay:
+        if chosen.traffic.policy != "rollout":
+            if replay:
+                raise ConfigError(
+                    f"{chosen.name} is no rollout, its looks are not recorded: --as-of COMMITS decides again on the "
+                    "log as it was, and each decision says its number of commits"
+                )
+            decide_variants(engine, chosen, look=look, as_of=as_of, language=lang.value, json=json)
+        elif replay:
             _replay(engine, chosen, json=json)
         else:
-            _decide_now(engine, chosen, json=json)
+            _decide_now(engine, chosen, as_of=as_of, json=json)
 
 
 def _spec(path: Path, engine: Engine) -> ExperimentSpec:
@@ -67,18 +82,18 @@ def _spec(path: Path, engine: Engine) -> ExperimentSpec:
     return parse_spec(document)
 
 
-def _decide_now(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
+def _decide_now(engine: Engine, spec: ExperimentSpec, *, as_of: int | None, json: bool) -> None:
     from events.aggregate import count_exposures
     from experiments.words import short_reason
     from serving.looks import take_look
 
     sessions = step = 0
     for place, _ in enumerate(spec.rollout.steps):
-        seen = count_exposures(engine, spec.name, step=place)
+        seen = count_exposures(engine, spec.name, step=place, as_of=as_of)
         sessions, step = sessions + seen, place if seen else step
     if not sessions:
         raise RolloutError(f"no session of {spec.name!r} is recorded in this event log")
-    _, look = take_look(engine, spec, number=1, step_index=step, sessions=sessions)
+    _, look = take_look(engine, spec, number=1, step_index=step, sessions=sessions, as_of=as_of)
     if json:
         typer.echo(json_format.dumps(_document(look), indent=2))
         return

@@ -93,8 +93,14 @@ class Analysed:
     notes: tuple[Note, ...]
 
 
-def analysed(path: Path, question: Question, plan: AnalysisPlan) -> Analysed:
+def analysed(path: Path, question: Question, plan: AnalysisPlan, *, threads: int | None = None) -> Analysed:
     """Read a file and analyse it.
+
+    Args:
+        path: The file or folder.
+        question: What is asked.
+        plan: What was decided beforehand.
+        threads: Of the aggregation; 1 for figures that come out to the last bit each time.
 
     Raises:
         DataError: The file, a column or a value is not what it should be, or there is nothing to compare.
@@ -104,7 +110,9 @@ def analysed(path: Path, question: Question, plan: AnalysisPlan) -> Analysed:
     names = [question.unit, question.variant, *([question.segment] if question.segment else [])]
     # Read as text, or "007" would be 7 and ids of twenty digits would not be told apart.
     texts = [name for name in names if name not in needed]
-    with open_experiment(path, columns=sorted({*names, *needed}), numbers=sorted(needed), texts=texts) as table:
+    with open_experiment(
+        path, columns=sorted({*names, *needed}), numbers=sorted(needed), texts=texts, threads=threads
+    ) as table:
         metrics = question.parsed(name for name in needed if table.schema()[name].is_boolean())
         nameless = rows_without_unit(table, question.unit)
         whole = _Arms.of(table, question, metrics, None)

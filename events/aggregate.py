@@ -129,14 +129,19 @@ def session_rows(
     )
 
 
-def count_exposures(engine: Engine, experiment: str, *, step: int | None = None) -> int:
-    """Sessions on disk, failed ones and all variants counted; of one step, or of all.
+def count_exposures(engine: Engine, experiment: str, *, step: int | None = None, as_of: int | None = None) -> int:
+    """Sessions on disk, failed ones and all variants counted; of one step, or of all; ``as_of`` as in ``session_rows``.
 
     Raises:
         EventLogError: The log cannot be read.
     """
+    found = 0
     with reading(engine) as connection:
-        return connection.scalar(select(func.count()).where(*_of(experiment, step))) or 0
+        for table in (EXPOSURES,) if as_of is None else (EXPOSURES, SUPERSEDED):
+            of_step = [] if step is None else [table.c.step == step]
+            counted = select(func.count()).where(table.c.experiment == experiment, *of_step, *then_there(table, as_of))
+            found += connection.scalar(counted) or 0
+    return found
 
 
 def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> dict[str, int]:

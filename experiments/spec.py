@@ -97,7 +97,7 @@ class ExperimentSpec(Part):
     variants: Annotated[dict[str, ModelUri], Field(min_length=2)]
     """Name to model; in a rollout ``champion`` and ``challenger``."""
     control: str = ""
-    """The variant that the others are compared with; empty: ``champion``, else the first."""
+    """The variant that the others are compared with; empty: ``champion``, or ``control``, if there is one."""
     traffic: Traffic = RolloutTraffic()
     metrics: Metrics = Metrics()
     analysis: Analysis = Analysis()
@@ -119,10 +119,16 @@ class ExperimentSpec(Part):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSpec:
+        taken = {"unit_id", "variant", "device", "channel", self.analysis.covariate, *self.analysis.segments}
+        for metric in self.metrics.every:
+            if metric.name in taken:
+                raise ValueError(f"metrics: {metric.name!r} is a column of the sessions; give the metric another name")
         if self.control and self.control not in self.variants:
             raise ValueError(f"control == {self.control!r}, must be one of the variants: {', '.join(self.variants)}")
         if isinstance(self.traffic, RolloutTraffic):
             self._check_rollout()
+        elif not self.control_variant:
+            raise ValueError(f"has no control; set control to one of the variants: {', '.join(self.variants)}")
         else:
             try:
                 _ = self.allocation
@@ -168,7 +174,7 @@ class ExperimentSpec(Part):
                 "than 1; lower it"
             )
         try:
-            spec_bandit(traffic, tuple(self.variants))
+            spec_bandit(traffic, self.variant_names)
         except BadInput as error:
             raise ValueError(str(error)) from error
 
@@ -179,8 +185,13 @@ class ExperimentSpec(Part):
 
     @property
     def control_variant(self) -> str:
-        """The variant that the others are compared with."""
-        return self.control or ("champion" if "champion" in self.variants else next(iter(self.variants)))
+        """The variant that the others are compared with; empty where the spec leaves it open, which is refused."""
+        return self.control or next((name for name in ("champion", "control") if name in self.variants), "")
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """The control, then the others by name: an order that survives whatever writes the spec down again."""
+        return (self.control_variant, *sorted(set(self.variants) - {self.control_variant}))
 
     @property
     def total_sessions(self) -> int:
@@ -200,13 +211,13 @@ class ExperimentSpec(Part):
         for name in traffic.weights:
             if name not in self.variants:
                 raise ConfigError(f"weights name {name!r}, must be of the variants {', '.join(self.variants)}")
-        given = [traffic.weights.get(name, 0.0 if traffic.weights else 1.0) for name in self.variants]
+        given = [traffic.weights.get(name, 0.0 if traffic.weights else 1.0) for name in self.variant_names]
         whole = sum(given)
         if not 0 < whole < float("inf"):
             raise ConfigError(f"weights == {traffic.weights}, must have a number above 0")
         return Allocation(
             name=self.name,
-            variants=tuple(self.variants),
+            variants=self.variant_names,
             weights=tuple(weight / whole for weight in given),
             coverage=traffic.coverage,
             salt=self.salt,

@@ -11,6 +11,8 @@ from experiments.context import CategoryFeature, ContextFeature, NumberFeature
 from experiments.namespaces import Namespace
 from experiments.spec_part import Part
 
+#: Step of the sessions that a fixed split dealt, and of those that a bandit chose, in the event log.
+FIXED_LANE, BANDIT_LANE = 0, 1
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -128,6 +128,8 @@ def _by_loss(analysis: Analysis, known: list[Finding], harmed: dict[str, Finding
         return _of("guardrail_worse", harmed[best.variant])
     if stop.choice == "treatment":
         return _of("loss_small", best)
+    if not _may_look_again(analysis):
+        return _of("no_difference_shown", best)
     return _of("too_few_units" if stop.reason == "too_few_units" else "undecided", best)
 
 

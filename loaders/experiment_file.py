@@ -15,7 +15,12 @@ _EXPECTED = "a .csv, .tsv (also .gz) or .parquet file, or a folder of .parquet f
 
 @contextmanager
 def open_experiment(
-    path: Path, *, columns: Collection[str], numbers: Collection[str] = (), texts: Collection[str] = ()
+    path: Path,
+    *,
+    columns: Collection[str],
+    numbers: Collection[str] = (),
+    texts: Collection[str] = (),
+    threads: int | None = None,
 ) -> Iterator[Any]:
     """A table to aggregate; DuckDB reads it as it is needed, so it may be larger than memory.
 
@@ -24,6 +29,7 @@ def open_experiment(
         columns: Columns that it must have.
         numbers: Of these, columns that must hold numbers or Booleans.
         texts: Of these, columns that are read as text from delimited files, so that "007" stays what it is.
+        threads: 1: sums come out to the last bit each time, since their terms keep their order; None: one per core.
 
     Raises:
         DataError: There is no such file, it is of another kind or cannot be read, or a column is missing or no number.
@@ -31,7 +37,7 @@ def open_experiment(
     import duckdb
     import ibis
 
-    connection = ibis.duckdb.connect()
+    connection = ibis.duckdb.connect() if threads is None else ibis.duckdb.connect(threads=threads)
     try:
         try:
             table = _read(connection, path, columns, texts)

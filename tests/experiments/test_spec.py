@@ -25,7 +25,7 @@ TWO = {"champion": "models:/recommender/1", "challenger": "models:/recommender/2
 
 
 def spec(**parts: Any) -> ExperimentSpec:
-    return parse_spec({"name": "home", "variants": THREE, "traffic": {"policy": "fixed"}, **parts})
+    return parse_spec({"name": "home", "variants": THREE, "control": "a", "traffic": {"policy": "fixed"}, **parts})
 
 
 def bandit_spec(**traffic: Any) -> ExperimentSpec:
@@ -43,7 +43,7 @@ def test_a_rollout_is_what_is_said_where_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {"variants": TWO},
+        {"variants": TWO, "control": ""},
         {"metrics": {"secondary": [{"name": "revenue", "event": "purchase", "value": "sum", "kind": "mean"}]}},
         {"traffic": {"policy": "bandit", "algorithm": "linucb", "context": [{"kind": "number", "key": "hour"}]}},
         {"traffic": {"policy": "fixed", "holdouts": [{"salt": "layer", "share": 0.1}], "forced": {"tester": "b"}}},
@@ -91,7 +91,7 @@ def test_the_plan_is_the_specs() -> None:
     ).plan(look=2)
     assert (plan.control, plan.method, plan.look, plan.looks, plan.alpha) == ("b", "group", 2, 4, 0.1)
     assert (plan.correction, plan.srm_alpha, plan.prior.sd) == ("bh", 0.01, 0.05)
-    assert plan.weights == {"a": 0.25, "b": 0.75, "c": 0.0}
+    assert plan.weights == {"b": 0.75, "a": 0.25, "c": 0.0}
     assert bandit_spec(share=0.5).plan().weights == dict.fromkeys("abc", 1 / 3)
 
 
@@ -138,6 +138,7 @@ def test_a_bandit_is_the_specs() -> None:
         ({"traffic": {"policy": "bandit", "min_exposure": 0.4}}, "for 3 variants adds up to more than 1"),
         ({"traffic": {"policy": "bandit", "algorithm": "linucb"}}, "name its features under traffic.context"),
         ({"traffic": {"policy": "bandit", "context": [{"kind": "number", "key": "h"}]}}, "takes no context"),
+        ({"control": ""}, "has no control; set control to one of the variants: a, b, c"),
         ({"control": "z"}, "control == 'z', must be one of the variants: a, b, c"),
         ({"variants": {"a": "models:/recommender/1"}}, "variants: Dictionary should have at least 2 items"),
         ({"variants": {**THREE, "d": "models:/recommender@champion"}}, "variants.d: String should match pattern"),
