@@ -140,7 +140,7 @@ def test_the_figures_are_those_of_the_sessions(log: tuple[Path, pd.DataFrame], t
 
 
 def test_the_covariate_and_the_segments_are_used(log: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
-    path, frame = log
+    path, _ = log
     plain = found(tmp_path, path, analysis=analysis(covariate=""))
     document = found(tmp_path, path)
     one, other = (comparison(one, "session_click", "bold") for one in (plain, document))
