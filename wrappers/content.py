@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import sparse
 from core.errors import ConfigError
 from core.interactions import Interactions, to_csr
 from wrappers.blocks import row_blocks
-from wrappers.item_terms import FIELDS, ItemTerms, item_terms
+from wrappers.item_terms import FIELDS, ItemTerms, as_reason, item_terms
 from wrappers.own_tags import without_foreign_tags
 from wrappers.recommender import Arrays, RecommenderWrapper
 from wrappers.recommender_config import RecommenderConfig
@@ -113,8 +114,9 @@ class Content(RecommenderWrapper):
             n: How many terms at most for each.
 
         Returns:
-            (m) lists of terms as ``field:value`` (see :class:`wrappers.item_terms.ItemTerms`) that raise the score, the
-            one that does most first; empty where there is none.
+            (m) lists of terms as ``field:value`` (see :func:`wrappers.item_terms.as_reason`) that raise the score, the
+            one that does most first; empty where there is none. What is no reason to a reader, like an article of a
+            title, is left out, whatever it does for the score.
         """
         rated, weight = self._rated(user_index)
         liked = weight @ self._terms.matrix[rated] - weight.sum() * self._background
@@ -122,8 +124,9 @@ class Content(RecommenderWrapper):
         lists = []
         for start, stop in zip(effect.indptr[:-1], effect.indptr[1:], strict=True):
             column, value = effect.indices[start:stop], effect.data[start:stop]
-            best = np.lexsort((column, -value))[:n]
-            lists.append([self._terms.vocabulary[column[place]] for place in best if value[place] > 0])
+            best = np.lexsort((column, -value))
+            raising = (as_reason(self._terms.vocabulary[column[place]]) for place in best if value[place] > 0)
+            lists.append(list(islice(filter(None, raising), n)))
         return lists
 
     def state(self) -> Arrays:

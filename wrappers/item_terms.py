@@ -12,6 +12,7 @@ from scipy import sparse
 
 from core.ids import UNKNOWN, IdIndex
 from core.interactions import Interactions
+from wrappers.function_words import FUNCTION_WORDS
 
 Field = Literal["genre", "tag", "title", "year"]
 FIELDS: tuple[Field, ...] = ("genre", "tag", "title", "year")
@@ -68,6 +69,24 @@ def item_terms(
     matrix = sparse.csr_array((value.astype(np.float32), (row, column)), shape=(len(items), len(vocabulary)))
     matrix.eliminate_zeros()
     return ItemTerms(matrix, tuple(vocabulary.tolist()))
+
+
+def as_reason(term: str) -> str | None:
+    """A term of the vocabulary as a reason names it.
+
+    Args:
+        term: One of :class:`ItemTerms`.
+
+    Returns:
+        The term, a decade as ``decade:1990s``; None for a word of a title that says nothing of it.
+
+    >>> as_reason("title:star"), as_reason("title:le"), as_reason("year:1990s")
+    ('title:star', None, 'decade:1990s')
+    """
+    field, _, value = term.partition(":")
+    if field == "title" and value in FUNCTION_WORDS:
+        return None
+    return f"decade:{value}" if field == "year" and value.endswith("s") else term
 
 
 def _scaled(value: npt.NDArray[np.float64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

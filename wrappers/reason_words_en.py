@@ -61,8 +61,8 @@ TERMS = {
     "genre": "{value}",
     "tag": "{value}",
     "title": "“{value}” in the title",
-    "year": "from {value}",
-    "decade": "from the {value}s",
+    "year": "same year ({value})",
+    "decade": "same decade ({value}s)",
 }
 
 #: Words for genres that the catalogue names otherwise.

@@ -62,8 +62,8 @@ TERMS = {
     "genre": "{value}",
     "tag": "{value}",
     "title": "제목의 ‘{value}’",
-    "year": "{value}년 작품",
-    "decade": "{value}년대 작품",
+    "year": "같은 해({value}년) 작품",
+    "decade": "같은 연대({value}년대) 작품",
 }
 
 GENRES = {

@@ -114,20 +114,39 @@ def by_history(model: RecommenderWrapper, user_index: int, item_index: npt.NDArr
             return by_popularity(model.known, item_index, "popular")
         return [Cause("rated", 0.0)] * len(item_index)
     rated, contributions = found
-    terms = model.shared_terms(user_index, item_index, _MOST_TERMS) or [[]] * len(item_index)
+    # Year and decade may have to make room for others.
+    terms = model.shared_terms(user_index, item_index, _MOST_TERMS + 2) or [[]] * len(item_index)
     titles = [natural_title(title) for title in model.known.titles[rated].tolist()]
+    years = model.known.catalogue["year"].iloc[rated].fillna(0).tolist()
     return [
-        _of_ratings(titles, speaking, tuple(shared))
+        _of_ratings(titles, years, speaking, shared)
         for speaking, shared in zip(np.maximum(contributions, 0), terms, strict=True)
     ]
 
 
-def _of_ratings(titles: Sequence[str], speaking: npt.NDArray[np.float32], terms: tuple[str, ...]) -> Cause:
-    """One item's cause; ``speaking`` is (h,), how much each title speaks for it, 0 where it does not."""
+def _of_ratings(
+    titles: Sequence[str], years: Sequence[int], speaking: npt.NDArray[np.float32], terms: Sequence[str]
+) -> Cause:
+    """One item's cause.
+
+    Args:
+        titles: (h) of what the user rated.
+        years: (h) when those came out; 0: nobody knows.
+        speaking: (h,) how much each speaks for the item, 0 where it does not.
+        terms: What the item has in common with them.
+    """
     most = np.argsort(-speaking, kind="stable")[:MOST_NAMED]
     named = most[speaking[most] > 0]
     if not len(named):
         return Cause("rated", 0.0)
     share = float(speaking[named].sum(dtype=np.float64) / speaking.sum(dtype=np.float64))
     is_partial = bool(np.count_nonzero(speaking) > len(named))
-    return Cause("rated", min(share, 1.0), tuple(titles[place] for place in named), is_partial, terms)
+    told = _terms_told(terms, [years[place] for place in named])[:_MOST_TERMS]
+    return Cause("rated", min(share, 1.0), tuple(titles[place] for place in named), is_partial, told)
+
+
+def _terms_told(terms: Sequence[str], years: Sequence[int]) -> tuple[str, ...]:
+    """The terms, of year and decade the first alone, and only where a title named is of it: a reader sees its year."""
+    of_named = [f"year:{year}" for year in years] + [f"decade:{year // 10 * 10}s" for year in years]
+    time = next((term for term in terms if term in of_named), None)
+    return tuple(term for term in terms if term == time or not term.startswith(("year:", "decade:")))

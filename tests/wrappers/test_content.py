@@ -22,7 +22,7 @@ from wrappers.artifact import load_wrapper
 from wrappers.base import EvaluationConfig
 from wrappers.content import Content
 from wrappers.ease import Ease
-from wrappers.item_terms import item_terms
+from wrappers.item_terms import as_reason, item_terms
 from wrappers.logreg import LogReg
 from wrappers.new_items import evaluate_new_items
 from wrappers.offline import evaluate_recommender
@@ -121,13 +121,38 @@ def test_shared_terms_name_what_items_have_in_common(content: Content) -> None:
     terms = content.shared_terms(1, found, n=3)
     assert [one[0] for one in terms] == ["genre:Drama"] * 5
     assert all(len(one) <= 3 for one in terms)
-    vocabulary = set(content._terms.vocabulary)
+    vocabulary = {as_reason(term) for term in content._terms.vocabulary}
     row = content._terms.matrix[found].toarray() > 0
     for place, one in enumerate(terms):
-        assert set(one) <= {term for term, has in zip(content._terms.vocabulary, row[place], strict=True) if has}
+        has = {as_reason(term) for term, has in zip(content._terms.vocabulary, row[place], strict=True) if has}
+        assert set(one) <= has
         assert set(one) <= vocabulary
     other = int(np.flatnonzero(content.known.items.ids % 4 == 3)[0])
     assert "genre:Western" not in content.shared_terms(1, np.array([other]))[0]
+
+
+def test_articles_of_titles_raise_scores_and_are_no_reasons() -> None:
+    """As many items as have the genre have the article in their titles, which therefore does as much for the score."""
+    data = interactions_of([1, 1, 2, 2, 3], [0, 1, 2, 3, 4])
+    titles = ["Le Samouraï", "Le Cercle Samouraï", "Le Samouraï rouge", "Der Hund", "Hund"]
+    films = Content({"min_items": 1}).fit(replace(data, items=data.items.assign(title=titles, year=1967)))
+    told = films.shared_terms(0, np.arange(5))
+    assert all("title:samouraï" in told[item] for item in (0, 1, 2))
+    assert not any(term.partition(":")[2] in ("le", "der") for one in told for term in one)
+    # It is in the score all the same.
+    assert "title:le" in films._terms.vocabulary
+    assert films.score(np.array([0]))[0, 2] > films.score(np.array([0]))[0, 3]
+
+
+@pytest.mark.parametrize("word", ["le", "la", "les", "der", "die", "das", "el", "il", "the", "an", "of", "und", "gli"])
+def test_function_words_of_many_languages_say_nothing(word: str) -> None:
+    assert as_reason(f"title:{word}") is None
+    assert as_reason(f"tag:{word}") == f"tag:{word}"
+
+
+def test_what_titles_are_about_is_no_function_word() -> None:
+    for word in ("war", "man", "sin", "son", "love", "star", "night", "dead"):
+        assert as_reason(f"title:{word}") == f"title:{word}"
 
 
 def test_tags_of_ratings_held_out_are_not_looked_at() -> None:

@@ -70,7 +70,8 @@ def films() -> Interactions:
     """User 1 rated films 0, 1 and 2 of six; user 2 all of them."""
     made = interactions_of([1, 1, 1, 2, 2, 2, 2, 2, 2], [0, 1, 2, 0, 1, 2, 3, 4, 5])
     titles = ["Heat (1995)", "Godfather, The (1972)", "기생충 (2019)", "Up", "Avventura, L' (1960)", "300"]
-    return Interactions(made.ratings, made.items.assign(title=titles), made.genres)
+    years = pd.array([1995, 1972, 2019, 2009, 1960, 2006], "Int16")
+    return Interactions(made.ratings, made.items.assign(title=titles, year=years), made.genres)
 
 
 def told(parts: tuple[float, ...] | None, language: str | bool = "en", **options: Any) -> tuple[str, float]:
@@ -121,11 +122,29 @@ def test_what_was_rated_is_named(parts: tuple[float, ...] | None, english: str, 
 def test_what_items_have_in_common_is_named() -> None:
     terms = ("genre:Sci-Fi", "title:star", "decade:1990s")
     assert told((2, 0, 0), "en", terms=terms)[0] == (
-        "Because you rated Heat (1995); in common: Sci-Fi, “star” in the title, from the 1990s"
+        "Because you rated Heat (1995); in common: Sci-Fi, “star” in the title, same decade (1990s)"
     )
     assert told((2, 0, 0), "ko", terms=terms)[0] == (
-        "‘Heat (1995)’ 작품을 평가하셔서 추천합니다(공통점: SF, 제목의 ‘star’, 1990년대 작품)"
+        "‘Heat (1995)’ 작품을 평가하셔서 추천합니다(공통점: SF, 제목의 ‘star’, 같은 연대(1990년대) 작품)"
     )
+
+
+@pytest.mark.parametrize(
+    ("parts", "terms", "in_common"),
+    [
+        (
+            (2, 0, 0),
+            ("year:1995", "genre:Drama", "decade:1990s", "title:star"),
+            "same year (1995), Drama, “star” in the",
+        ),
+        # Another of the ratings is of it, none that the reader sees.
+        ((2, 0, 0), ("year:1972", "decade:1970s", "genre:Drama"), "Drama"),
+        ((2, 1, 0), ("year:1972", "decade:1990s", "tag:mafia", "genre:Drama"), "same year (1972), mafia, Drama"),
+    ],
+)
+def test_a_year_is_named_where_a_title_named_is_of_it(parts: tuple[float, ...], terms: Any, in_common: str) -> None:
+    assert in_common in told(parts, terms=terms)[0].partition("; in common: ")[2]
+    assert told(parts, terms=terms)[0].count("(19") == in_common.count("(19") + np.count_nonzero(parts)
 
 
 def test_confidence_grows_with_the_share_of_what_is_named() -> None:

@@ -7,12 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from wrappers import base, blocks, list_qualities, padded_rows, reason_words, standard_scores, top_k
+from wrappers import base, blocks, item_terms, list_qualities, padded_rows, reason_words, standard_scores, top_k
 
 
 @pytest.mark.parametrize(
     "module",
-    [base, blocks, list_qualities, padded_rows, reason_words, standard_scores, top_k],
+    [base, blocks, item_terms, list_qualities, padded_rows, reason_words, standard_scores, top_k],
     ids=lambda module: module.__name__,
 )
 def test_docstring_examples(module: ModuleType) -> None:
