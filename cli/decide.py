@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from cli.analyze import Lang
 from cli.decide_variants import decide_variants
 from cli.event_log import event_log
-from core.errors import ConfigError, DataError, RolloutError
+from cli.spec_file import read_spec
+from core.errors import ConfigError, RolloutError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -73,13 +73,7 @@ def _spec(path: Path, engine: Engine) -> ExperimentSpec:
         if not rollouts:
             raise RolloutError(f"{path} holds no rollout; name the experiment spec's file first")
         return parse_spec(rollouts[0].spec)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(
-            f"is no experiment spec that can be read: {str(error).splitlines()[0]}", file=str(path)
-        ) from error
-    return parse_spec(document)
+    return read_spec(path)
 
 
 def _decide_now(engine: Engine, spec: ExperimentSpec, *, as_of: int | None, json: bool) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cli.simulated_world import TrainedArms, WorldPlan
     from cli.simulation import Simulation, SimulationPlan
     from cli.simulation_results import Results
+    from experiments.spec import ExperimentSpec
 
 
 class World(StrEnum):
@@ -43,6 +44,10 @@ def simulate(
         str, typer.Option(help="What the demo takes: a folder, a zip, an address, a release's name, or synthetic.")
     ] = "",
     run: Annotated[Path | None, typer.Option(help="Folder of a demo's run: show its two models, on its data.")] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="An experiment spec: its models, its split, and its bandit beside the strategies."),
+    ] = None,
     configs: Annotated[
         Path | None, typer.Option(help="Hyperparameters by model, as `screentest tune` writes them.")
     ] = None,
@@ -75,24 +80,30 @@ def simulate(
     on where it was.
     """
     from cli.simulated_world import WorldPlan
-    from cli.simulation import SimulationPlan, check_batches, run_rounds
+    from cli.simulation import SimulationPlan, check_batches, planned, run_rounds
     from cli.simulation_results import document, results
+    from cli.spec_file import read_spec
 
     plan = SimulationPlan(
         strategies=_names(strategies),
-        weights=_weights(weights, len(_names(models))),
+        weights=_weights(weights, len(_names(models))) if spec is None else (),
         runs=runs,
         batch=batch,
         delay=delay,
         floor=floor,
         interval=round(_seconds("interval", interval)),
     )
+    experiment = None if spec is None else read_spec(spec)
+    if experiment is not None:
+        plan = planned(plan, experiment)
     check_batches(batch, sessions=sessions, daily=daily)
     pause = _seconds("every", every) if every else 0.0
     wanted = (0 if every else 1) if rounds is None else rounds
     settings = load_settings(data_source_path=data or None)
     world_plan = WorldPlan(world.value, visitors, daily, seed)
-    arms, simulation = _begin(settings, plan, world_plan, models=models, run=run, configs=configs, out=out, quiet=json)
+    arms, simulation = _begin(
+        settings, plan, world_plan, models=models, run=run, spec=experiment, configs=configs, out=out, quiet=json
+    )
     look = _Look(simulation, settings, arms)
     try:
         run_rounds(simulation, sessions=sessions, rounds=wanted, every=pause, after=look.take, quiet=json)
@@ -115,19 +126,22 @@ def _begin(
     *,
     models: str,
     run: Path | None,
+    spec: ExperimentSpec | None,
     configs: Path | None,
     out: Path,
     quiet: bool,
 ) -> tuple[TrainedArms, Simulation]:
     """Arms, their world, and the folder's simulation."""
     from cli.configs import read_configs
-    from cli.simulated_world import known_world, rollout_arms, trained_arms
+    from cli.simulated_world import known_world, rollout_arms, spec_arms, trained_arms
     from cli.simulation import Simulation
     from experiments.strategies import check_strategies
 
     check_strategies(plan.strategies)
     given = read_configs(configs)
-    if run is not None:
+    if spec is not None:
+        arms = spec_arms(spec, settings, run, seed=world.seed)
+    elif run is not None:
         arms = rollout_arms(run)
     else:
         arms = trained_arms(settings, _names(models), given, seed=world.seed, quiet=quiet)
@@ -138,6 +152,7 @@ def _begin(
         "k": settings.k,
         "configs": given,
         "run": None if run is None else str(run.resolve()),
+        "spec": None if spec is None else spec.model_dump(mode="json"),
         "data": provenance.sha256,
         "split": str(provenance.split),
     }

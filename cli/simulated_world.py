@@ -19,6 +19,7 @@ from core.settings import Settings
 from experiments.click_fit import fit_click_model, held_out_ratings
 from experiments.click_model import NO_ITEM, ClickConfig
 from experiments.known_world import KnownWorld, click_world, replay_world
+from experiments.spec import ExperimentSpec
 from wrappers.recommender import RecommenderWrapper
 
 Lists = dict[str, npt.NDArray[np.int64]]
@@ -77,20 +78,13 @@ def trained_arms(
         UnknownName: Nobody registered a model.
         DataError: The data are not what they should be.
     """
-    from cli.audition import source_of
-    from loaders.base import SplitRule
-    from loaders.registry import open_loader
     from wrappers.contestants import as_recommender
     from wrappers.registry import model
 
     if len(names) < 2:
         raise ConfigError(f"models == {','.join(names)!r}, must be two or more by commas, the control first")
     classes = {name: model(name) for name in names}
-    source = source_of(settings)
-    split = SplitRule(
-        settings.split, settings.split_n, settings.split_test_fraction, seed, settings.split_folds, settings.split_fold
-    )
-    loader = open_loader(source.kind, source=source.path, split=split, seed=seed, columns=settings.data_columns)
+    loader, why = _loader(settings, seed)
     trained: dict[str, RecommenderWrapper] = {}
     for done, (name, kind) in enumerate(classes.items()):
         if not quiet:
@@ -100,7 +94,7 @@ def trained_arms(
     for place, name in enumerate(names):
         again = list(names[:place]).count(name)
         arms[f"{name}-{again + 1}" if again else name] = trained[name]
-    return TrainedArms(arms, loader, source.why)
+    return TrainedArms(arms, loader, why)
 
 
 def rollout_arms(folder: Path) -> TrainedArms:
@@ -125,6 +119,60 @@ def rollout_arms(folder: Path) -> TrainedArms:
         name = version.model if version.model not in arms else f"{version.model}-2"
         arms[name] = as_recommender(load_wrapper(download(tracker, version.uri)))
     return TrainedArms(arms, PreparedDataLoader(request.dataset), f"the models and ratings of {folder}")
+
+
+def spec_arms(spec: ExperimentSpec, settings: Settings, run: Path | None, *, seed: int) -> TrainedArms:
+    """The models that an experiment spec names, from MLflow.
+
+    Args:
+        spec: The experiment; the control comes first.
+        settings: Say where MLflow is, which data, and how they are divided.
+        run: A run's folder, whose MLflow and data are taken instead.
+        seed: Of the split.
+
+    Raises:
+        ConfigError: Nobody says where MLflow is.
+        TrackingError: MLflow cannot be reached or has no such model.
+        DataError: The data are not what they should be.
+    """
+    from serving.rollout_folder import RolloutFolder
+    from tracking.client import connect
+    from tracking.registry import download, resolve
+    from wrappers.artifact import load_wrapper
+    from wrappers.contestants import as_recommender
+
+    loader: DataLoader
+    if run is not None:
+        from loaders.prepared import PreparedDataLoader
+
+        request = RolloutFolder(run).read_request()
+        tracker = connect(request.tracking_uri, experiment=request.experiment)
+        loader, told = PreparedDataLoader(request.dataset), f"the models of {spec.name}, the ratings of {run}"
+    elif settings.mlflow_tracking_uri:
+        tracker = connect(settings.mlflow_tracking_uri, experiment=settings.mlflow_experiment_name)
+        loader, why = _loader(settings, seed)
+        told = f"the models of {spec.name}, {why}"
+    else:
+        raise ConfigError("MLFLOW_TRACKING_URI is not set, and the spec's models are in MLflow: set it, or name --run")
+    recommenders = {
+        name: as_recommender(load_wrapper(download(tracker, resolve(tracker, spec.variants[name]).uri)))
+        for name in spec.variant_names
+    }
+    return TrainedArms(recommenders, loader, told)
+
+
+def _loader(settings: Settings, seed: int) -> tuple[DataLoader, str]:
+    """The settings' data, and why it is these."""
+    from cli.audition import source_of
+    from loaders.base import SplitRule
+    from loaders.registry import open_loader
+
+    source = source_of(settings)
+    split = SplitRule(
+        settings.split, settings.split_n, settings.split_test_fraction, seed, settings.split_folds, settings.split_fold
+    )
+    loader = open_loader(source.kind, source=source.path, split=split, seed=seed, columns=settings.data_columns)
+    return loader, source.why
 
 
 def known_world(arms: TrainedArms, plan: WorldPlan, settings: Settings) -> KnownWorld:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from core.progress import report
 from events.simulated_log import Coded, ServedSessions, SimulatedLog
 from experiments.click_model import CHANNELS, DEVICES
 from experiments.known_world import KnownWorld
+from experiments.spec import ExperimentSpec
+from experiments.spec_traffic import BanditTraffic, RolloutTraffic
 from experiments.strategies import strategy
 
 
@@ -31,6 +33,7 @@ class SimulationPlan:
         delay: Batches that rewards come late.
         floor: Least probability of each arm in a bandit.
         interval: Seconds of the shortest window that is looked at.
+        options: By name, settings of bandits that are not their defaults.
 
     Raises:
         ConfigError: A figure is not allowed, or a strategy is named twice.
@@ -43,6 +46,7 @@ class SimulationPlan:
     delay: int = 0
     floor: float = 0.0
     interval: int = 600
+    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.strategies or len(set(self.strategies)) < len(self.strategies):
@@ -51,6 +55,26 @@ class SimulationPlan:
             raise ConfigError(f"runs == {self.runs}, batch == {self.batch}; both must be >= 1")
         if not 0 < self.interval <= 86_400 or 86_400 % self.interval:
             raise ConfigError(f"interval == {self.interval} s, must divide a day, e.g. 5m, 10m or 1h")
+
+
+def planned(plan: SimulationPlan, spec: ExperimentSpec) -> SimulationPlan:
+    """The plan with what the spec says of traffic; of a rollout an even split.
+
+    A bandit of the spec runs beside the plan's strategies, in place of the one of its name. It learns from the
+    features of the simulated world, and is one for all segments.
+
+    Raises:
+        ConfigError: A figure is not allowed.
+    """
+    traffic = spec.traffic
+    if isinstance(traffic, RolloutTraffic):
+        return plan
+    plan = replace(plan, weights=spec.allocation.weights)
+    if not isinstance(traffic, BanditTraffic):
+        return plan
+    strategies = plan.strategies if traffic.algorithm in plan.strategies else (*plan.strategies, traffic.algorithm)
+    options = {traffic.algorithm: traffic.options}
+    return replace(plan, strategies=strategies, floor=max(plan.floor, traffic.min_exposure), options=options)
 
 
 def check_batches(batch: int, **sessions: int) -> None:
@@ -97,6 +121,7 @@ class Simulation:
                 batch=plan.batch,
                 delay=plan.delay,
                 floor=plan.floor,
+                options=plan.options.get(name),
             )
             for run in range(plan.runs)
             for name in plan.strategies

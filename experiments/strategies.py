@@ -199,17 +199,19 @@ def strategy(
     batch: int = 100,
     delay: int = 0,
     floor: float = 0.0,
+    options: Mapping[str, Any] | None = None,
 ) -> Strategy:
     """A strategy by name, new.
 
     Args:
-        name: ``fixed``, or a policy of ``experiments/bandits/registry.py`` with its default settings.
+        name: ``fixed``, or a policy of ``experiments/bandits/registry.py``.
         world: What it serves.
         run: The repetition; each has a split and draws of its own.
         weights: Of the fixed split; empty: equal shares.
         batch: See ``Learning``; a fixed split has none.
         delay: See ``Learning``.
         floor: Least probability of each arm in a bandit.
+        options: The bandit's own settings; None: its defaults.
 
     Raises:
         UnknownName: Nobody registered the name.
@@ -220,4 +222,6 @@ def strategy(
         return FixedSplit(world, tuple(weights) or (1 / k,) * k, salt=f"simulate-{world.seed}-{run}")
     policy = bandit(name)
     extra: dict[str, Any] = {"n_features": N_FEATURES} if policy.contextual else {}
-    return Learning(policy(world.arms, floor=floor, **extra), world, run=run, batch=batch, delay=delay)
+    return Learning(
+        policy(world.arms, floor=floor, **extra, **(options or {})), world, run=run, batch=batch, delay=delay
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner, Result
 
 from cli import simulation as simulation_module
@@ -95,7 +96,7 @@ def test_a_model_against_itself_is_an_aa_test(data: Path, out: Path) -> None:
     assert found["ab_test"]["srm"]["alarm"] is False
 
 
-def test_the_two_models_of_a_demo_on_its_data(out: Path, tmp_path: Path) -> None:
+def test_the_two_models_of_a_demo_on_its_data(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loader = SmallLoader()
     write_prepared(loader, tmp_path / "dataset")
     models = {"popularity": {}, "item_knn": {}}
@@ -114,6 +115,26 @@ def test_the_two_models_of_a_demo_on_its_data(out: Path, tmp_path: Path) -> None
     found = document("--run", str(out), "--out", str(out / "simulated"), "--strategies", "ucb1", *SMALL)
     assert found["about"]["arms"] == ["popularity", "item_knn"]
     assert found["about"]["data"] == loader.provenance().sha256
+    # The same models as an A/B/n test with a bandit beside it, as its spec has them.
+    traffic = {"policy": "bandit", "algorithm": "epsilon_greedy", "options": {"epsilon": 0.5}, "min_exposure": 0.1}
+    spec = {
+        "name": "abn",
+        "variants": {"new": "models:/recommender/2", "old": "models:/recommender/1"},
+        "control": "old",
+        "traffic": {**traffic, "weights": {"old": 3, "new": 1}},
+    }
+    (out / "spec.yaml").write_text(yaml.safe_dump(spec))
+    given = ["--spec", str(out / "spec.yaml"), "--out", str(out / "by spec"), "--strategies", "fixed", *SMALL]
+    found = document(*given, "--run", str(out))
+    assert found["about"]["arms"] == ["old", "new"]
+    assert found["about"]["spec"]["traffic"]["options"] == {"epsilon": 0.5}
+    share = {row["strategy"]: row["share"]["old"] for row in found["strategies"]}
+    assert share["fixed"] == pytest.approx(0.75, abs=0.08)
+    assert 0.2 <= share["epsilon_greedy"] <= 0.8, "half of the time it explores"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    nowhere = run(*given)
+    assert isinstance(nowhere.exception, ConfigError)
+    assert "MLFLOW_TRACKING_URI is not set" in str(nowhere.exception)
 
 
 def test_stopped_by_ctrl_c_it_tells_what_there_is(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
