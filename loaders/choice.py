@@ -67,9 +67,8 @@ def choose_source(
     if given.lower() in RELEASES:
         return _release(given.lower(), cache_dir, sha256, watch)
     raise BadInput(
-        f"DATA={given} does not exist; expected a MovieLens folder or zip, a CSV, Parquet or JSON file, an address "
-        f"(https://…, gs://…) or one of {', '.join(RELEASES)} (or leave DATA out for a cached MovieLens or synthetic "
-        "ratings)"
+        f"the data {given} do not exist; expected a MovieLens folder or zip, a CSV, Parquet or JSON file, an address "
+        f"(https://…, gs://…), one of {', '.join(RELEASES)}, or synthetic for ratings that are made up"
     )
 
 

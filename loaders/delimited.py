@@ -22,7 +22,7 @@ from pyarrow import csv
 
 from loaders.layouts import TableSpec
 from loaders.lines import line_texts, row_starts
-from loaders.problems import Problem
+from loaders.problems import Problem, missing_words
 
 ARROW_TYPES = {"int64": pa.int64(), "float32": pa.float32(), "string": pa.string()}
 _PANDAS_TYPES: dict[str, Any] = {"int64": "int64", "float32": "float32", "string": object}
@@ -307,11 +307,15 @@ def header_of(body: bytes, separator: str) -> list[str]:
 
 
 def _wrong_columns(names: list[str], spec: TableSpec, file: str) -> Problem:
+    wanted = [column.header for column in spec.read_columns]
+    absent = [header for header in wanted if header not in names]
+    # Where all are absent the line is no header, or that of another kind of file.
+    said = missing_words(absent) if len(absent) < len(wanted) else ""
     return Problem(
         "wrong_columns",
         file,
-        "the header is {}",
-        f"each of these columns once: {', '.join(column.header for column in spec.read_columns)}",
+        f"the header is {{}}{said}",
+        f"each of these columns once: {', '.join(wanted)}",
         lines=np.array([1]),
         values=[repr(spec.separator.join(names))],
         fatal=True,

@@ -19,6 +19,17 @@ def _no_lines() -> npt.NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64)
 
 
+def missing_words(columns: Sequence[str]) -> str:
+    """That columns are missing, to put behind those that are there; empty where none is.
+
+    >>> missing_words(["rating", "timestamp"])
+    ': rating and timestamp are missing'
+    """
+    if not columns:
+        return ""
+    return f": {' and '.join(columns)} {'is' if len(columns) == 1 else 'are'} missing"
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One kind of fault in one file, with every line that has it.

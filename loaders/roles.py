@@ -9,7 +9,7 @@ import numpy as np
 
 from loaders.columns import ColumnMap
 from loaders.layouts import Column, ColumnType, TableSpec
-from loaders.problems import Problem
+from loaders.problems import Problem, missing_words
 from loaders.table_files import TableFile
 from loaders.times import TimeUnit
 
@@ -87,8 +87,10 @@ def find_columns(role: Role, file: TableFile, columns: ColumnMap, text_ids: froz
     if twice:
         what = f"has more than one column {' and '.join(twice)}"
         return Problem("wrong_columns", file.file, what, "each column that is read once", np.array([1]), fatal=True)
-    if missing or (role.timed and time is None):
-        return _missing(role, file, columns)
+    if role.timed and time is None:
+        missing.append("timestamp")
+    if missing:
+        return _missing(role, file, columns, missing if headers else [])
     if time is None:
         return Found(file.spec(_spec(read)))
     name, header = time
@@ -113,12 +115,13 @@ def _type(name: str, text_ids: frozenset[str]) -> ColumnType:
     return "string" if name in text_ids else _TYPES.get(name, "string")
 
 
-def _missing(role: Role, file: TableFile, columns: ColumnMap) -> Problem:
+def _missing(role: Role, file: TableFile, columns: ColumnMap, missing: Sequence[str]) -> Problem:
+    """That columns are missing; ``missing`` names them, by our names, where others are there."""
     named = ", ".join(file.columns[:12]) + (" …" if len(file.columns) > 12 else "")
     return Problem(
         "wrong_columns",
         file.file,
-        "its columns are {}",
+        f"its columns are {{}}{missing_words(missing)}",
         _expected(role, columns),
         lines=np.array([1]),
         values=[named],

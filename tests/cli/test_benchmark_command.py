@@ -119,7 +119,7 @@ def test_loo99_without_its_files_says_where_they_are(tmp_path: Path) -> None:
 
 
 def test_data_that_are_not_there_are_named_with_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"does not exist.*ms75 is published for ML-100K \(ml-100k.zip from https://"):
+    with pytest.raises(DataError, match=r"do not exist.*ms75 is published for ML-100K \(ml-100k.zip from https://"):
         run("ms75", "--data", str(tmp_path / "nothing"))
 
 

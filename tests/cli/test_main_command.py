@@ -41,7 +41,7 @@ def test_help_tells_commands_and_exit_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("demo", "--data", "nowhere.zip"), ("DATA=nowhere.zip does not exist",)),
+        (("demo", "--data", "nowhere.zip"), ("the data nowhere.zip do not exist",)),
         (("demo", "--models", "popularity,alss"), ("unknown model 'alss'", "wrappers/registry.py")),
         (("demo", "--models", "ease"), ("--models 'ease'", "two")),
         (("demo", "--models", "popularity,item_knn", "--plant", "shuffle"), ("add ease",)),

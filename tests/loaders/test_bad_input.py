@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataError
+from loaders import problems
 from loaders.local import LocalDataLoader, inspect, validate
 from tests.small_releases import write_release, zip_folder
 
@@ -139,7 +141,11 @@ def test_a_value_over_several_lines_is_named_by_the_line_that_opens_it(text: byt
         ("ratings.csv", b"userId;movieId;rating;timestamp", "columns once: userId, movieId, rating, timestamp"),
         ("ratings.csv", b"1,1,4.0,978300000", "the header is '1,1,4.0,978300000'"),
         ("ratings.csv", b"userId,movieId,rating,rating", "the header is 'userId,movieId,rating,rating'"),
-        ("movies.csv", b"movieId,title", "movies.csv:1: the header is 'movieId,title'; expected each of these columns"),
+        (
+            "movies.csv",
+            b"movieId,title",
+            "movies.csv:1: the header is 'movieId,title': genres is missing; expected each",
+        ),
     ],
 )
 def test_wrong_columns_are_named(file: str, header: bytes, message: str, latest: Path) -> None:
@@ -262,3 +268,9 @@ def test_reading_a_bad_release_for_its_good_rows_reports_the_rest(latest: Path) 
 
     assert len(reading.interactions) == 17
     assert [problem.kind for problem in reading.problems] == ["out_of_range"]
+
+
+def test_the_example_of_missing_columns_is_true() -> None:
+    found = doctest.testmod(problems)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -27,7 +27,7 @@ def test_a_relative_path_becomes_absolute(latest: Path, monkeypatch: pytest.Monk
 
 
 def test_data_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"DATA=nowhere.zip does not exist; expected a MovieLens folder or zip"):
+    with pytest.raises(BadInput, match=r"^the data nowhere.zip do not exist; expected a MovieLens folder or zip"):
         choose_source("nowhere.zip", tmp_path)
 
 
