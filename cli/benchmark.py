@@ -62,11 +62,15 @@ def benchmark(
     if any(row["data"] != loaded.name for row in before):
         raise ConfigError(f"{json} holds results on {before[0]['data']}, not on {loaded.name}; name another file")
     typer.echo(f"{chosen.name} on {loaded.name} ({len(loaded.interactions):,} ratings): {chosen.summary}")
+    left = [name for name in names if name not in done]
+    if before:
+        rest = f"; to run: {', '.join(left)}" if left else "; nothing is left to run"
+        typer.echo(f"kept from {json}: {', '.join(row['model'] for row in before)}{rest}")
     found: list[BenchmarkedModel] = []
     for one in run_protocol(
         chosen,
         loaded,
-        [name for name in names if name not in done],
+        left,
         Search(trials, seed, minutes * _SECONDS_PER_MINUTE) if trials else None,
         given=_parse_params(params),
         # Not all of its hyperparameters: a composite has defaults of its own for its components.
@@ -76,6 +80,8 @@ def benchmark(
         if json is not None:
             _write_results(json, [*before, *(each.as_dict() for each in found)])
     print_table(chosen, loaded.name, [*before, *(one.as_dict() for one in found)])
+    if before:
+        typer.echo(f"differences are told only between models that were run now: {json} keeps no figures by user")
     print_differences(chosen, found)
 
 

@@ -53,7 +53,7 @@ def _router(settings: Settings) -> Router:
     if version is None:
         raise ConfigError(
             f"MLflow at {shown(uri)} holds no router yet; it is made when models of both PolicyA and PolicyB are "
-            "registered: `screentest demo` does it with logreg and lightgbm"
+            "registered: run `screentest demo --models logreg,lightgbm`"
         )
     return Router.load(download(tracker, version.uri))
 

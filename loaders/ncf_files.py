@@ -59,7 +59,8 @@ def find_ncf_files(data: Path) -> Path:
         if _content(place, TEST) is not None and _content(place, NEGATIVES) is not None:
             return place
     raise DataError(
-        f"neither {data} nor {data.parent} holds {TEST} and {NEGATIVES}; fetch them from "
+        f"neither {data} nor {data.parent} holds {TEST} and {NEGATIVES}; the data must be ML-1M "
+        "(https://grouplens.org/datasets/movielens/1m/) with these two beside it: fetch them from "
         "https://github.com/hexiangnan/neural_collaborative_filtering (folder Data) and put them there"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,13 +109,27 @@ def test_a_run_that_was_stopped_goes_on(release: Path, tmp_path: Path) -> None:
     )
     assert both[0] == first[0]
     assert [row["model"] for row in both] == ["popularity", "ease"]
+    done = run("ms75", "--data", str(release), "--models", "popularity,ease", "--json", str(file), "--resume")
+    assert f"kept from {file}: popularity, ease; nothing is left to run" in done
+    assert f"between models that were run now: {file} keeps no figures by user" in done
     with pytest.raises(ConfigError, match="holds results of another protocol than temporal"):
         run("temporal", "--data", str(release), "--models", "popularity", "--json", str(file), "--resume")
 
 
+def test_progress_counts_models_and_their_rounds(release: Path) -> None:
+    output = run("ms75", "--data", str(release), "--models", "popularity,ease", "--trials", "0")
+    assert re.findall(r"\[progress\] benchmark (\d/\d) (\w+): fitted", output) == [
+        ("1/2", "popularity"),
+        ("2/2", "ease"),
+    ]
+    output = run("full811", "--data", str(release), "--models", "popularity,ease", "--trials", "0")
+    told = re.findall(r"\[progress\] benchmark (\d+/\d+) (\w+), round (\d) of 5: fitted", output)
+    assert told == [(f"{n + 1}/10", ("popularity", "ease")[n // 5], str(n % 5 + 1)) for n in range(10)]
+
+
 def test_loo99_without_its_files_says_where_they_are(tmp_path: Path) -> None:
     folder = write_release("ml-1m", tmp_path / "ml-1m")
-    with pytest.raises(DataError, match=r"ml-1m.test.rating and ml-1m.test.negative; fetch them from"):
+    with pytest.raises(DataError, match=r"ml-1m.test.negative; the data must be ML-1M \(https.* fetch them from"):
         run("loo99", "--data", str(folder), "--models", "popularity")
 
 

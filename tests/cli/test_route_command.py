@@ -64,7 +64,7 @@ def test_no_router_yet_says_how_to_get_one(run: Run, tracker: Tracker, monkeypat
     answer = run("17")
     assert isinstance(answer.exception, ConfigError)
     assert "holds no router yet" in str(answer.exception)
-    assert "screentest demo" in str(answer.exception)
+    assert "`screentest demo --models logreg,lightgbm`" in str(answer.exception)
 
 
 def test_no_mlflow_yet_says_so(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,18 @@ class BenchmarkedModel:
         }
 
 
+class _Steps(NamedTuple):
+    """How far a benchmark is: a step is one model trained and judged in one round.
+
+    Attributes:
+        before: Steps done before this model's.
+        total: Steps of all models.
+    """
+
+    before: int
+    total: int
+
+
 def run_protocol(
     protocol: Protocol,
     data: BenchmarkData,
@@ -95,7 +107,7 @@ def run_protocol(
     rounds, settings = list(protocol.rounds(data)), protocol.settings(data)
     _check_rows(protocol, data.name, rounds)
     found: dict[str, dict[str, Any]] = {name: dict(config) for name, config in (found_before or {}).items()}
-    for name in models:
+    for place, name in enumerate(models):
         began = time.perf_counter()
         kind = model(name)
         follows = {option: value for option, value in settings.items() if option in kind.Config.model_fields}
@@ -103,7 +115,8 @@ def run_protocol(
         tuned = _searched(protocol, name, rounds[0], search, fixed)
         found[name] = fixed if tuned is None else tuned.config
         seconds = time.perf_counter() - began if tuned is not None else 0.0
-        yield _benchmarked(protocol, data.name, name, rounds, found[name], seconds)
+        steps = _Steps(place * len(rounds), len(models) * len(rounds))
+        yield _benchmarked(protocol, data.name, name, rounds, found[name], seconds, steps)
 
 
 def validation_judge(protocol: Protocol, round_: Round) -> Callable[[RecommenderWrapper], Iterator[float]]:
@@ -131,7 +144,13 @@ def _searched(
 
 
 def _benchmarked(
-    protocol: Protocol, data: str, name: str, rounds: Sequence[Round], config: dict[str, Any], search_seconds: float
+    protocol: Protocol,
+    data: str,
+    name: str,
+    rounds: Sequence[Round],
+    config: dict[str, Any],
+    search_seconds: float,
+    steps: _Steps,
 ) -> BenchmarkedModel:
     seconds, figures = [], []
     for number, one in enumerate(rounds, 1):
@@ -139,7 +158,8 @@ def _benchmarked(
         recommender = as_recommender(model(name)(config)).fit(one.train)
         seconds.append(time.perf_counter() - began)
         figures.append(one.judge(recommender))
-        report("benchmark", number, len(rounds), f"{name}: fitted in {seconds[-1]:.1f} s")
+        of_rounds = f", round {number} of {len(rounds)}" if len(rounds) > 1 else ""
+        report("benchmark", steps.before + number, steps.total, f"{name}{of_rounds}: fitted in {seconds[-1]:.1f} s")
     return BenchmarkedModel(
         model=name,
         protocol=protocol.name,
