@@ -57,7 +57,8 @@ def print_differences(protocol: Protocol, found: Sequence[BenchmarkedModel]) -> 
             continue
         best = max(judged, key=lambda one: one.metrics[metric] * (-1 if protocol.lower_is_better else 1))
         typer.echo(
-            f"{best.model} against each of the others, {metric} paired by user, 95 % bootstrap interval (not corrected):"
+            f"{best.model} against each of the others, {metric} paired by user, 95 % bootstrap interval "
+            "(not corrected):"
         )
         for one in judged:
             if one is not best:
