@@ -134,7 +134,7 @@ def mabwiser_linucb(n: int) -> None:
 
 
 def river(n: int) -> None:
-    peer = import_module("river.bandit").ThompsonSampling(dist=import_module("river.proba").Beta(), seed=0)
+    peer = import_module("river.bandit").ThompsonSampling(reward_obj=import_module("river.proba").Beta(), seed=0)
     rng, means = np.random.default_rng(0), dict(zip(_ARMS, _MEANS.tolist(), strict=True))
     for uniform in rng.random(n).tolist():
         arm = peer.pull(_ARMS)
@@ -172,8 +172,8 @@ def main() -> int:
             if find_spec(package) is None:
                 print(f"{what:<44}{'not installed':>12}")
                 continue
-            figure = rate(peer, n // 10)
-            print(f"{what:<44}{figure:>12,.0f}   ours {rate(ours, n // 10) / figure:6.2f}x")
+            figure = rate(peer, n)
+            print(f"{what:<44}{figure:>12,.0f}   ours {rate(ours, n) / figure:6.2f}x")
     return int(missed)
 
 

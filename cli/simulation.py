@@ -14,11 +14,12 @@ from core.errors import ConfigError
 from core.files import write_whole
 from core.progress import report
 from events.simulated_log import Coded, ServedSessions, SimulatedLog
+from experiments.bandits.base import Policy
 from experiments.click_model import CHANNELS, DEVICES
 from experiments.known_world import KnownWorld
 from experiments.spec import ExperimentSpec
 from experiments.spec_traffic import BanditTraffic, RolloutTraffic
-from experiments.strategies import strategy
+from experiments.strategies import Learning, strategy
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ class Simulation:
             state = self.log.state()
             for (name, run), lane in self._lanes.items():
                 lane.restore(state[f"{name}/{run}"])
+
+    def policy(self, name: str) -> Policy | None:
+        """A strategy's policy with its settings, as it is in the first run; None for a fixed split."""
+        lane = self._lanes[name, 0]
+        return lane.policy if isinstance(lane, Learning) else None
 
     def advance(self, sessions: int) -> None:
         """Serve the next sessions of every run under every strategy, and append them day by day.

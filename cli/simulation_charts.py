@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.charts import INK, LINE_COLOURS, LINE_DASHES, WIDTH, shortened, svg_of
+from experiments.bandits.curves import BoundCurves
 from experiments.over_time.traffic_windows import TrafficWindows
 
 _HEIGHT, _SMALL = 240, 90
@@ -72,6 +73,52 @@ def share_chart(windows: Mapping[str, TrafficWindows], arms: Sequence[str]) -> s
             )
         )
     return svg_of(alt.vconcat(*frames, spacing=14), height=None)
+
+
+def bound_chart(bounds: Mapping[str, BoundCurves], arms: Sequence[str]) -> str:
+    """What upper-bound strategies took each arm for: its mean, and above it the bound it was chosen by.
+
+    Args:
+        bounds: Strategy to its curves.
+        arms: The k arms; drawn where they can be told apart (six).
+
+    Returns:
+        SVG, a frame per strategy; empty where there is none.
+    """
+    if not bounds:
+        return ""
+    import altair as alt
+
+    names = [shortened(arm, 24) for arm in arms[: len(LINE_COLOURS)]]
+    colour, dash = _told_apart(alt, names)
+    frames = []
+    for name, curves in bounds.items():
+        rows = _bound_rows(curves, names)
+        title = alt.Title(shortened(name), anchor="start", fontSize=13, fontWeight="normal", color=INK)
+        x = alt.X("sessions:Q", title="sessions", axis=alt.Axis(tickCount=5, format="~s"))
+        y = alt.Y("mean:Q", title="clicks per session", axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=False))
+        base = alt.Chart(alt.InlineData(values=rows), title=title)
+        area = base.mark_area(opacity=0.14, clip=True).encode(x=x, y=y, y2="upper:Q", color=colour)
+        line = base.mark_line(strokeWidth=2.2, clip=True).encode(
+            x=x, y=y, color=colour, strokeDash=dash, order="sessions:Q"
+        )
+        frames.append(alt.layer(area, line).properties(width=WIDTH - 70, height=2 * _SMALL))
+    return svg_of(alt.vconcat(*frames, spacing=14), height=None)
+
+
+def _bound_rows(curves: BoundCurves, names: Sequence[str]) -> list[dict[str, Any]]:
+    # The first bounds are far above 1; what a rate can be is enough to see them fall.
+    upper = np.minimum(curves.upper, 1.0)
+    return [
+        {
+            "line": name,
+            "sessions": int(curves.steps[place]),
+            "mean": _number(curves.mean[place, arm]),
+            "upper": _number(upper[place, arm]),
+        }
+        for arm, name in enumerate(names)
+        for place in range(len(curves.steps))
+    ]
 
 
 def _told_apart(alt: Any, names: Sequence[str]) -> tuple[Any, Any]:

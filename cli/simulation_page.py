@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cli.simulation_charts import regret_chart, share_chart
+from cli.simulation_charts import bound_chart, regret_chart, share_chart
 from cli.simulation_results import Results, strategy_rows
 from experiments.figures import percent
 
@@ -68,6 +68,7 @@ def simulation_html(found: Results, told: str) -> str:
         about=about,
         regret=regret_chart(intervals),
         shares=share_chart(intervals, world.arms),
+        bounds=bound_chart(found.bounds, world.arms),
         head=table_head(found),
         rows=table_rows(found),
     )

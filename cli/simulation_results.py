@@ -17,6 +17,8 @@ from events.traffic_aggregate import WINDOWS, Window, strategy_traffic
 from events.unit_aggregate import ROWS, ExperimentTable, UnitNumber, arm_cells
 from events.whole_parquet import write_parquet
 from experiments.analysis import Analysis, AnalysisPlan, MetricArms, analyse
+from experiments.bandits.context_free import UpperBound
+from experiments.bandits.curves import BoundCurves, bound_curves
 from experiments.inference.estimates import ratio_estimate
 from experiments.inference.moments import Moments
 from experiments.inference.status_words import status_sentence
@@ -62,6 +64,7 @@ class Results:
         windows: Strategy to kind of window to its traffic.
         least: Who lost least.
         ab: None where no split is fixed, or nobody was shown a second arm yet.
+        bounds: Of the strategies that go by an upper bound: what they took the arms for in the first run.
     """
 
     simulation: Simulation
@@ -69,6 +72,7 @@ class Results:
     windows: Mapping[str, Mapping[Window, TrafficWindows]]
     least: Least
     ab: ABTest | None
+    bounds: Mapping[str, BoundCurves]
 
     @property
     def differ(self) -> bool:
@@ -112,6 +116,7 @@ def results(simulation: Simulation) -> Results:
     with open_experiment(simulation.log.folder, columns=COLUMNS) as table:
         found = strategy_traffic(table, interval=plan.interval)
         ab = _ab_test(table, simulation) if FIXED in plan.strategies else None
+        bounds = {name: curves for name in plan.strategies if (curves := _bounds(table, simulation, name)) is not None}
     windows: dict[str, dict[Window, TrafficWindows]] = {}
     for name in plan.strategies:
         for kind in WINDOWS:
@@ -120,7 +125,16 @@ def results(simulation: Simulation) -> Results:
             table_of = TrafficCells(cells.start, cells.run, arm, cells.impressions, cells.clicks, cells.propensity)
             windows.setdefault(name, {})[kind] = traffic_windows(table_of, world.means, n_runs=plan.runs)
     least = least_regret({name: kinds["month"].run_regret for name, kinds in windows.items()})
-    return Results(simulation, simulation.log.next_session(), windows, least, ab)
+    return Results(simulation, simulation.log.next_session(), windows, least, ab, bounds)
+
+
+def _bounds(table: Any, simulation: Simulation, name: str) -> BoundCurves | None:
+    policy = simulation.policy(name)
+    if not isinstance(policy, UpperBound):
+        return None
+    rows = table.filter((table.strategy == name) & (table.run == 0)).order_by("session")
+    found = rows.select("variant", "reward").to_pyarrow()
+    return bound_curves(policy, found["variant"].to_numpy(), found["reward"].to_numpy())
 
 
 def _ab_test(table: Any, simulation: Simulation) -> ABTest | None:

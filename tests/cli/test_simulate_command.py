@@ -63,7 +63,8 @@ def test_an_ab_test_against_bandits(data: Path, out: Path) -> None:
     for word in ("simulate 1/1", "thompson_beta", "epsilon_greedy", "lost least", "item_knn", "as an A/B test"):
         assert word in result.output
     page = (out / "report.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
+    assert "Means and upper bounds" in page
     # Once more, for a program: nothing is left to do, and it says the same.
     found = document(*given)
     assert found == json.loads((out / "summary.json").read_text())

@@ -210,7 +210,7 @@ def test_one_run_without_a_fixed_split_has_neither_band_nor_verdict(tmp_path: Pa
     told = document(found)
     assert told["ab_test"] is None
     assert told["strategies"][0]["regret_lower"] is None
-    assert simulation_html(found, "").count("<svg") == 2
+    assert simulation_html(found, "").count("<svg") == 3, "one of them the bounds of ucb1"
 
 
 def test_mlflow_holds_what_the_store_holds(tmp_path: Path, tracker: Tracker) -> None:
