@@ -32,7 +32,7 @@ test: lint ## Everything that must be green
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long'
 
 test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
-	@$(BIN)/python -m pytest -m long --timeout 1800
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long --timeout 1800
 
 lint: $(VENV)/.installed-test ## Style, types and layers
 	@$(BIN)/ruff check .
