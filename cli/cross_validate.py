@@ -46,6 +46,7 @@ def cross_validate(
     split = SplitRule("kfold_per_user", seed=seed, n_folds=folds)
     loader = open_loader(source.kind, source=source.path, split=split, seed=seed, columns=settings.data_columns)
     out.mkdir(parents=True, exist_ok=True)
+    typer.echo(f"data: {source.why}")
     found, html = cross_validate_and_log(
         {name: given.get(name, {}) for name in (one.strip() for one in models.split(",")) if name},
         loader,
@@ -60,7 +61,6 @@ def cross_validate(
     write_whole(out / "report.html", html)
     write_whole(out / "folds.json", as_json(found.rows()))
     write_whole(out / "folds.csv", as_csv(found.rows()))
-    typer.echo(f"data: {source.why}")
     for name, values in found.figures(metric_name(metric, k)).items():
         typer.echo(f"{name}: {metric}@{k} {values.mean():.4f} ± {values.std(ddof=1):.4f} over {folds} folds")
     typer.echo(f"box plots: {out / 'report.html'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from pydantic import Field
 from core.errors import ConfigError
 from core.ids import UNKNOWN
 from core.interactions import Interactions
-from core.progress import report
 from wrappers.base import Options
 from wrappers.recommender import RecommenderWrapper
 from wrappers.registry import model
@@ -85,7 +84,11 @@ class Components:
 
     @classmethod
     def fitted(
-        cls, models: Mapping[str, RecommenderWrapper], interactions: Interactions, known: TrainingData, stage: str
+        cls,
+        models: Mapping[str, RecommenderWrapper],
+        interactions: Interactions,
+        known: TrainingData,
+        tell: Callable[[int, str], None],
     ) -> Components:
         """Train the models on ratings.
 
@@ -93,11 +96,11 @@ class Components:
             models: Name to the recommender, which is trained in place.
             interactions: What to learn from.
             known: As for the class.
-            stage: What progress is reported under.
+            tell: Told the number, from 1, and the name of each that is trained.
         """
         for number, (name, one) in enumerate(models.items(), 1):
             one.fit(interactions)
-            report(stage, number, len(models), name)
+            tell(number, name)
         return cls(models, known)
 
     def standard(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from core.errors import ConfigError
 from core.interactions import Interactions
+from core.progress import report
 from core.protocols import DataLoader
 from wrappers.artifact import Artifact, wrapper_of
 from wrappers.base import ModelConfig
@@ -141,9 +142,18 @@ class CompositeWrapper(RecommenderWrapper):
                 n_candidates=self.config.n_candidates,
                 max_rows=self.config.max_rows,
                 seed=self.config.seed,
+                of=self.name,
             )
         )
-        self._components = Components.fitted(self._untrained(), interactions, self.known, self.name)
+        self._fit_components(interactions)
+
+    def _fit_components(self, interactions: Interactions) -> None:
+        """Train the components on all ratings."""
+
+        def tell(number: int, name: str) -> None:
+            report(self.name, number, len(self.component_names), f"models in {self.name}: {name} trained on all ratings")
+
+        self._components = Components.fitted(self._untrained(), interactions, self.known, tell)
 
     def score(self, user_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n, n_items) float32, NaN where no component knows the item. See :meth:`RecommenderWrapper.score`."""

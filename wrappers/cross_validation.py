@@ -94,12 +94,16 @@ def cross_validate(
     untrained = {name: as_recommender(model(name)(config)) for name, config in models.items()}
     splits = kfold_per_user(interactions.ratings["user_id"].to_numpy(), n_folds, seed)
     folds: dict[str, list[OfflineEvaluation]] = {name: [] for name in models}
-    for number, split in enumerate(splits):
+    done, total = 0, n_folds * len(models)
+    for number, split in enumerate(splits, 1):
         train, test = interactions.take(split.train), interactions.take(split.test)
         for name, recommender in untrained.items():
+            # Told before it is trained: what comes next may take minutes.
+            report("cross-validate", done, total, f"training {name} for fold {number} of {n_folds}")
             trained = type(recommender)(recommender.config).fit(train)
             folds[name].append(evaluate_recommender(trained, test, judged_by))
-        report("cross-validate", number + 1, n_folds, f"fold {number + 1} of {n_folds}: {', '.join(models)}")
+            done += 1
+    report("cross-validate", done, total)
     return CrossValidation(folds, judged_by)
 
 

@@ -12,7 +12,6 @@ from pydantic import Field
 from core.errors import ConfigError
 from core.interactions import Interactions
 from wrappers.base import ModelConfig
-from wrappers.components import Components
 from wrappers.composite import CompositeConfig, CompositeWrapper
 from wrappers.ensemble_selection import selected_weights
 from wrappers.out_of_fold import StackRows
@@ -64,7 +63,7 @@ class Ensemble(CompositeWrapper):
         self._check_weights()
         given = np.array([self.config.weights.get(name, 0.0) for name in self.component_names])
         self._weights = (given / given.sum()).astype(np.float32)
-        self._components = Components.fitted(self._untrained(), interactions, self.known, self.name)
+        self._fit_components(interactions)
 
     def _learn(self, rows: StackRows) -> None:
         self._weights = selected_weights(rows, k=self.config.k, steps=self.config.steps).astype(np.float32)

@@ -201,7 +201,7 @@ class _Module(LightningModule):
     def _report(self, epoch: int, text: str) -> None:
         if time.monotonic() - self._reported > _SECONDS_BETWEEN_REPORTS:
             self._reported = time.monotonic()
-            report("epochs", epoch + 1, self._config.epochs, f"{self._name}: {text}")
+            report("epochs", epoch + 1, self._config.epochs, f"epochs of {self._name}: {text}")
 
 
 def _checkpoint(folder: str, name: str) -> Callback:

@@ -91,6 +91,7 @@ def out_of_fold_rows(
     n_candidates: int,
     max_rows: int,
     seed: int,
+    of: str = "the stack",
 ) -> StackRows:
     """Train components without some ratings, and let them score what they did not see.
 
@@ -102,6 +103,7 @@ def out_of_fold_rows(
         max_rows: About how many candidates to make at most. Of more, whole folds are left out, since each costs a
             training of all components; then users at random.
         seed: Of folds and of users left out.
+        of: Whose components they are, for those who watch.
     """
     n_folds = held_out.n_folds
     splits = latest(interactions, n_folds) if held_out.is_latest else folds(interactions, n_folds, seed)
@@ -113,12 +115,23 @@ def out_of_fold_rows(
         if len(split.train) and len(split.test):
             past, tested = without_foreign_tags(interactions.take(split.train)), interactions.take(split.test).ratings
             liked = tested[tested["rating"] >= held_out.liked_rating]
-            parts.extend(_fold_rows(past, liked, untrained(), n_candidates, most_users, seed + number))
-        report("out-of-fold", number, len(splits))
+            models = untrained()
+            tell = _progress(of, number, len(splits), len(models))
+            parts.extend(_fold_rows(past, liked, models, n_candidates, most_users, seed + number, tell))
     if not parts:
         return _no_rows(len(untrained()))
     width = max(part.positive.shape[1] for part in parts)
     return StackRows(*(np.concatenate(column) for column in zip(*(_widened(one, width) for one in parts), strict=True)))
+
+
+def _progress(of: str, number: int, n_folds: int, n_models: int) -> Callable[[int, str], None]:
+    """Tells how far one fold's trainings bring those of all folds."""
+
+    def tell(place: int, name: str) -> None:
+        text = f"models in {of}: {name} trained without part {number} of {n_folds}"
+        report("out-of-fold", (number - 1) * n_models + place, n_folds * n_models, text)
+
+    return tell
 
 
 def _fold_rows(
@@ -128,10 +141,11 @@ def _fold_rows(
     n_candidates: int,
     most_users: int,
     seed: int,
+    tell: Callable[[int, str], None],
 ) -> Iterator[StackRows]:
     """The candidates of one fold, in blocks of users."""
     known = TrainingData.of(past, with_unrated=any(one.recommends_unrated for one in models.values()))
-    components = Components.fitted(models, past, known, "fold")
+    components = Components.fitted(models, past, known, tell)
     context = StackContext.of(past, known)
     user = known.users.index_of(liked["user_id"].to_numpy())
     item = known.items.index_of(liked["item_id"].to_numpy())

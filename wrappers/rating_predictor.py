@@ -105,7 +105,7 @@ class RatingPredictor(RecommenderWrapper):
     def _tell(self, done: int, total: int) -> None:
         """A line every tenth of the draws: nobody reads one for each."""
         if done == total or done % max(total // 10, 1) == 0:
-            report("fit", done, total, self.name)
+            report("fit", done, total, f"draws of {self.name}")
 
     def predict_ratings(
         self, user_ids: Iterable[Any] | npt.NDArray[Any], item_ids: Iterable[Any] | npt.NDArray[Any]

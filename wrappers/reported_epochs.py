@@ -22,4 +22,4 @@ def reported_epochs(name: str, epochs: int) -> Iterator[int]:
         yield epoch
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            report("epochs", epoch + 1, epochs, name)
+            report("epochs", epoch + 1, epochs, f"epochs of {name}")

@@ -21,6 +21,10 @@ def test_figures_of_each_fold_are_told_and_kept(tmp_path: Path) -> None:
     command = ["cross-validate", "popularity,ease", "--data", str(data), "--folds", "3", "--k", "5", "--out", str(out)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
+    said = result.output.splitlines()
+    assert said[0].startswith(f"data: {data}")
+    assert said[1] == "[progress] cross-validate 0/6 training popularity for fold 1 of 3"
+    assert "[progress] cross-validate 6/6" in said
     assert "ease: ndcg@5" in result.output
     assert "over 3 folds" in result.output
     assert len(json.loads((out / "folds.json").read_text())) == 6

@@ -126,7 +126,7 @@ def test_a_long_training_tells_how_far_it_is(
     train(Line([0.1, 0.2]), config(epochs=2), name="line")
     # Whoever runs steps in this process may have indented what it prints.
     first, second = (line.strip() for line in capsys.readouterr().out.splitlines())
-    assert first.startswith("[progress] epochs 1/2 line: train_loss ")
+    assert first.startswith("[progress] epochs 1/2 epochs of line: train_loss ")
     assert second.endswith("validation_score 0.2000")
 
 

@@ -185,7 +185,7 @@ def test_every_option_of_the_sampler_has_an_effect(kind: type[RatingPredictor], 
 def test_fitting_tells_how_far_it_is(kind: type[RatingPredictor], capsys: pytest.CaptureFixture[str]) -> None:
     kind({**SHORT, "epochs": 2, "burn_in": 1}).fit(random_interactions())
     # Whoever runs steps in this process may have indented what it prints.
-    assert capsys.readouterr().out.splitlines()[-1].strip() == f"[progress] fit 3/3 {kind.name}"
+    assert capsys.readouterr().out.splitlines()[-1].strip() == f"[progress] fit 3/3 draws of {kind.name}"
 
 
 def test_arrays_of_another_shape_are_refused(fitted: RatingPredictor) -> None:
