@@ -151,7 +151,8 @@ class CompositeWrapper(RecommenderWrapper):
         """Train the components on all ratings."""
 
         def tell(number: int, name: str) -> None:
-            report(self.name, number, len(self.component_names), f"models in {self.name}: {name} trained on all ratings")
+            n_models = len(self.component_names)
+            report(self.name, number, n_models, f"models in {self.name}: {name} trained on all ratings")
 
         self._components = Components.fitted(self._untrained(), interactions, self.known, tell)
 
