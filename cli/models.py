@@ -53,7 +53,7 @@ def _described() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "summary": _plain((inspect.getdoc(model(name)) or "").partition("\n")[0]),
+            "summary": _plain((inspect.getdoc(model(name)) or "").partition("\n\n")[0]),
             "negative_control": model(name).negative_control,
             "alias": model(name).alias,
             "needs_features": model(name).needs_features,

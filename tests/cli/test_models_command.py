@@ -16,6 +16,7 @@ def test_json_holds_every_model_and_option() -> None:
     assert answer.exit_code == 0
     models = {model["name"]: model for model in json.loads(answer.stdout)}
     assert set(models) == set(MODELS)
+    assert [name for name, model in models.items() if not model["summary"].endswith(".")] == [], "cut in a sentence"
     assert models["shuffled"]["negative_control"] is True
     assert (models["lightgbm"]["alias"], models["lightgbm"]["needs_features"]) == ("PolicyB", True)
     assert (models["ease"]["alias"], models["ease"]["needs_features"]) == ("", False)
