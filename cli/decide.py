@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,7 +118,7 @@ def _replay(engine: Engine, spec: ExperimentSpec, *, json: bool) -> None:
 
 
 def _table(looks: list[LookResult], replayed: tuple[ReplayedLook, ...] = ()) -> Table:
-    from experiments.figures import count, interval, points, pvalue, share
+    from experiments.figures import MISSING, count, interval, points, pvalue, share
 
     table = Table(box=None, pad_edge=False)
     for name in ("look", "step", "sessions", "difference", "interval", "p", "decision"):
@@ -131,7 +132,7 @@ def _table(looks: list[LookResult], replayed: tuple[ReplayedLook, ...] = ()) -> 
             share(look.step_percent / 100, "en"),
             count(look.sessions),
             points(look.effect_size, "en"),
-            interval(look.ci_lower, look.ci_upper, "en"),
+            interval(look.ci_lower, look.ci_upper, "en") if isfinite(look.ci_lower) else MISSING,
             pvalue(look.pvalue),
             look.decision,
             *same,

@@ -101,9 +101,10 @@ def _status_lines(found: RolloutStatus, run_dir: Path) -> list[str]:
     from experiments.figures import count, interval, points
     from experiments.words import short_reason
 
+    looks = "1 look" if found.looks == 1 else f"{found.looks} looks"
     lines = [
         f"{found.experiment}: {found.state}, {found.challenger} at {found.step_percent} % against {found.champion}, "
-        f"{count(found.sessions)} of at most {count(found.sessions_planned)} sessions, {found.looks} looks"
+        f"{count(found.sessions)} of at most {count(found.sessions_planned)} sessions, {looks}"
     ]
     look = found.last_look
     if look is not None:
