@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from core.errors import ConfigError
+from events.unit_aggregate import Reduction
+from experiments.inference.fixed_tests import N_RESAMPLES, TESTS, ChosenTest, Test, check_test
+from experiments.inference.variance_reduction import Adjustment
 from experiments.metrics import Metric, MetricKind, parse_metric
 
 
@@ -21,6 +24,12 @@ class Question:
         guardrails: As written, of the metrics that must not get worse.
         covariate: As written; empty: none.
         lower_is_better: As written, of the metrics that should fall.
+        stratify: Column of strata known before the experiment; empty: none.
+        adjust: How the covariate is taken out.
+        tests: ``TEST`` for every metric, or ``METRIC=TEST``, the metric as written, for one.
+        n_resamples: Of a bootstrap.
+        seed: Of a bootstrap.
+        session: Column of sessions: as a metric or a denominator its different values are counted; empty: none.
     """
 
     unit: str
@@ -30,6 +39,12 @@ class Question:
     guardrails: tuple[str, ...] = ()
     covariate: str = ""
     lower_is_better: tuple[str, ...] = ()
+    stratify: str = ""
+    adjust: Adjustment = "cuped"
+    tests: tuple[str, ...] = ()
+    n_resamples: int = N_RESAMPLES
+    seed: int = 0
+    session: str = ""
 
     def __post_init__(self) -> None:
         for option, named in (("lower-is-better", self.lower_is_better), ("guardrail", self.guardrails)):
@@ -38,21 +53,74 @@ class Question:
                     raise ConfigError(f"{option} names {text!r}, must be one of the metrics: {', '.join(self.metrics)}")
         if len(set(self.metrics)) < len(self.metrics):
             raise ConfigError(f"metrics == {', '.join(self.metrics)}; each must be named once")
+        for place, text in enumerate(self.metrics):
+            chosen = self.test_of(place)
+            if not chosen.adjustable and (self.covariate or self.stratify):
+                option = "--covariate" if self.covariate else "--stratify"
+                raise ConfigError(
+                    f"test == {chosen.test!r} of metric {text!r} takes no {option}; take 'welch' or 'z', or leave "
+                    f"{option} out"
+                )
 
-    def parsed(self, shares: Iterable[str] = ()) -> list[Metric]:
+    def test_of(self, place: int) -> ChosenTest:
+        """The test of the metric at a place; one that names it goes before one for every metric.
+
+        Raises:
+            ConfigError: There is no such test or metric, or two tests are given for the same.
+        """
+        found: dict[str, Test] = {}
+        for text in self.tests:
+            metric, equals, name = text.rpartition("=")
+            test = next((test for test in TESTS if test == name), None)
+            if test is None:
+                raise ConfigError(f"test == {text!r}, must be one of {', '.join(TESTS)}, or METRIC=TEST for one metric")
+            if equals and metric not in self.metrics:
+                raise ConfigError(f"test names {metric!r}, must be one of the metrics: {', '.join(self.metrics)}")
+            if metric in found:
+                raise ConfigError(f"test is given twice for {metric or 'every metric'}: {found[metric]}, {name}")
+            found[metric] = test
+        chosen = found.get(self.metrics[place], found.get("", "auto"))
+        return ChosenTest(chosen, self.n_resamples, self.seed)
+
+    def named_columns(self) -> set[str]:
+        """Columns of names, as against numbers."""
+        return {name for name in (self.unit, self.variant, self.segment, self.stratify) if name}
+
+    def is_guardrail(self, place: int) -> bool:
+        """Whether the metric at a place must not get worse."""
+        return self.metrics[place] in self.guardrails
+
+    def reduction(self, column: str) -> Reduction:
+        """How a unit's rows of a metric's column become one number."""
+        return "distinct" if column and column == self.session else "sum"
+
+    def parsed(self, shares: Iterable[str] | None = None) -> list[Metric]:
         """The metrics.
 
         Args:
-            shares: Columns whose metrics are proportions where no kind is written.
+            shares: Columns whose metrics are proportions where no kind is written; None: not known yet, so that tests
+                are not held against the metrics.
+
+        Raises:
+            ConfigError: A metric is not written as it should be, or its test is not of its kind.
         """
-        known = frozenset(shares)
+        known = frozenset(shares or ())
         metrics = [self._parsed(text, "proportion" if text in known else "mean") for text in self.metrics]
         names = [metric.name for metric in metrics]
         # Two metrics of one column are told apart as they were written.
-        return [
+        metrics = [
             metric if names.count(metric.name) == 1 else replace(metric, name=text)
             for metric, text in zip(metrics, self.metrics, strict=True)
         ]
+        for place, metric in enumerate(metrics):
+            if shares is not None:
+                check_test(metric, self.test_of(place))
+            if metric.column == self.session and metric.kind != "mean":
+                raise ConfigError(
+                    f"metric {self.metrics[place]!r} is a {metric.kind} of sessions; write {self.session} for sessions "
+                    f"per unit, or COLUMN/{self.session}:ratio for what a session brings"
+                )
+        return metrics
 
     def _parsed(self, text: str, default: MetricKind) -> Metric:
         falls = text in self.lower_is_better

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from cli.experiment_analysis import Analysed, CovariateNote, Excluded, Reason, SegmentedMetric
+from cli.experiment_analysis import Analysed, Excluded, Reason, SegmentedMetric
+from cli.experiment_arms import Note, ReadingNote
 from experiments.analysis import Finding
 from experiments.figures import Language, count
-from experiments.inference.status_words import ADJUSTMENT_WORDS, status_sentence
+from experiments.inference.adjustment import AdjustmentNote
+from experiments.inference.post_stratification import StratificationNote
+from experiments.inference.status_words import ADJUSTMENT_WORDS, STRATIFICATION_WORDS, status_sentence
 from experiments.json_document import json_document
 from experiments.verdict_words import verdict_sentence
 
@@ -34,13 +37,18 @@ _REASONS: dict[Language, dict[Reason, str]] = {
     },
 }
 
-#: Beside the notes of ``experiments.inference.adjustment``.
-_COVARIATE_WORDS: dict[Language, dict[Literal["quantile", "covariate_varies"], str]] = {
+#: Beside the notes of ``experiments.inference``.
+_NOTE_WORDS: dict[Language, dict[ReadingNote, str]] = {
     "en": {
         "quantile": "A quantile takes no covariate; it is compared without.",
         "covariate_varies": (
             "The covariate differs between rows of the same unit; the mean of its rows was used. What was known before "
             "the experiment is the same on every row: check that this was, or leave the covariate out."
+        ),
+        "quantile_strata": "A quantile is not stratified; it is compared as it was measured.",
+        "stratum_varies": (
+            "Some units have rows in several strata; they make a stratum of their own. What was known before the "
+            "experiment is the same on every row: check that this was, or leave --stratify out."
         ),
     },
     "ko": {
@@ -49,7 +57,24 @@ _COVARIATE_WORDS: dict[Language, dict[Literal["quantile", "covariate_varies"], s
             "같은 대상의 행마다 공변량이 달라 행들의 평균을 썼습니다. 실험 전에 알고 있던 값이라면 모든 행에서 "
             "같아야 합니다. 실험 전의 값인지 확인하거나 공변량을 빼십시오."
         ),
+        "quantile_strata": "분위수는 층화하지 않고 측정한 그대로 비교했습니다.",
+        "stratum_varies": (
+            "여러 층에 걸쳐 기록된 대상이 있어 따로 하나의 층으로 묶었습니다. 실험 전에 알고 있던 값이라면 모든 "
+            "행에서 같아야 합니다. 실험 전의 값인지 확인하거나 --stratify를 빼십시오."
+        ),
     },
+}
+
+
+_MEAN_DISAGREES: dict[Language, str] = {
+    "en": (
+        "Most units and the mean point to different variants: a few large values make the mean. The ranks decide here; "
+        "ask yourself which of the two you care about."
+    ),
+    "ko": (
+        "대부분의 대상과 평균이 서로 다른 안을 가리킵니다. 소수의 큰 값이 평균을 좌우하기 때문입니다. 여기서는 순위로 "
+        "결정했으니 둘 중 무엇이 중요한지 생각해 보십시오."
+    ),
 }
 
 
@@ -68,7 +93,10 @@ def remarks(found: Analysed, language: Language) -> list[str]:
             told.append(
                 f"{finding.metric.name}, {finding.variant}: {status_sentence(finding.comparison.status, language)}"
             )
-    return told + list(dict.fromkeys(f"{note.metric}: {_covariate_words(note.note, language)}" for note in found.notes))
+    for finding in found.analysis.findings:
+        if _mean_disagrees(finding):
+            told.append(f"{finding.metric.name}, {finding.variant}: {_MEAN_DISAGREES[language]}")
+    return told + list(dict.fromkeys(f"{note.metric}: {_note_words(note, language)}" for note in found.notes))
 
 
 def document(found: Analysed) -> dict[str, Any]:
@@ -79,6 +107,11 @@ def document(found: Analysed) -> dict[str, Any]:
         "method": analysis.plan.method,
         "alpha": analysis.plan.alpha,
         "correction": analysis.plan.correction,
+        "adjustment": {
+            "covariate": found.question.covariate,
+            "adjust": found.question.adjust if found.question.covariate else "",
+            "stratify": found.question.stratify,
+        },
         "comparisons": [_comparison(finding) for finding in analysis.findings],
         "srm": {
             **json_document({"pvalue": analysis.srm.pvalue}),
@@ -108,10 +141,20 @@ def document(found: Analysed) -> dict[str, Any]:
     }
 
 
-def _covariate_words(note: CovariateNote, language: Language) -> str:
-    if note == "quantile" or note == "covariate_varies":
-        return _COVARIATE_WORDS[language][note]
-    return ADJUSTMENT_WORDS[language][note]
+def _note_words(note: Note, language: Language) -> str:
+    words: dict[ReadingNote | AdjustmentNote | StratificationNote, str] = {
+        **ADJUSTMENT_WORDS[language],
+        **STRATIFICATION_WORDS[language],
+        **_NOTE_WORDS[language],
+    }
+    return words[note.note]
+
+
+def _mean_disagrees(finding: Finding) -> bool:
+    """Whether ranks and means point to different variants."""
+    compared = finding.comparison
+    apart = compared.treatment_value - compared.control_value
+    return finding.effect_kind == "probability_of_superiority" and apart * (compared.effect_size - 0.5) < 0
 
 
 def _excluded(one: Excluded, language: Language) -> str:
@@ -127,6 +170,8 @@ def _comparison(finding: Finding) -> dict[str, Any]:
         {
             "metric": finding.metric.name,
             "kind": finding.metric.kind,
+            "test": finding.test,
+            "effect_kind": finding.effect_kind,
             "variant": finding.variant,
             "control": finding.control,
             **figures,

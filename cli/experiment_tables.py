@@ -1,19 +1,20 @@
-"""An analysed experiment in the terminal: the verdict, tables, and sentences."""
+"""An analysis of anyone's experiment on the terminal: the verdict, tables of figures, sentences."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
 
 from rich.console import Console
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from cli.experiment_analysis import Analysed, SegmentedMetric
-    from experiments.figures import Language
-    from experiments.inference.comparison import Comparison
-    from experiments.metrics import Metric
+from cli.experiment_analysis import Analysed, SegmentedMetric
+from cli.experiment_report import remarks, sentence
+from experiments.analysis import Finding
+from experiments.figures import Language, count, pvalue
+from experiments.metric_figures import relative_text, value_text
+from experiments.verdict_words import SENTENCES, finding_effect_text, finding_interval_text, numbers_sentences
 
-_HEADINGS = {
+_HEADINGS: dict[Language, dict[str, str]] = {
     "en": {
         "metric": "metric",
         "variant": "variant",
@@ -39,23 +40,28 @@ _HEADINGS = {
         "pvalue_adjusted": "p",
     },
 }
+#: Columns where nobody looks at a terminal: no table is that wide, and none is cut.
+_WIDE = 400
+
+
+def console() -> Console:
+    """Where things are told: names may hold brackets, which are no markup; a pipe or file has no right margin."""
+    found = Console(highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = _WIDE
+    return found
 
 
 def tell(found: Analysed, language: Language) -> None:
-    """Print verdict, comparisons, what must be known about them, and segments."""
-    from cli.experiment_report import remarks, sentence
-    from experiments.figures import pvalue
-    from experiments.verdict_words import SENTENCES, numbers_sentences
-
-    # Names may hold brackets, which are no markup.
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(sentence(found, language), style="bold", soft_wrap=True)
-    console.print(_comparisons(found, language))
+    """All of it, in one language."""
+    out = console()
+    out.print(sentence(found, language), style="bold", soft_wrap=True)
+    out.print(_comparisons(found, language))
     for finding in found.analysis.findings:
         for line in numbers_sentences(found.analysis, finding, language):
-            console.print(f"- {line}", soft_wrap=True)
+            out.print(f"- {line}", soft_wrap=True)
     for line in remarks(found, language):
-        console.print(f"- {line}", soft_wrap=True)
+        out.print(f"- {line}", soft_wrap=True)
     for one in found.segments:
         told = SENTENCES[language]["segments"].format(
             metric=one.metric.name,
@@ -63,58 +69,58 @@ def tell(found: Analysed, language: Language) -> None:
             control=found.analysis.plan.control,
             heterogeneity=pvalue(one.report.heterogeneity.pvalue),
         )
-        console.print(f"\n{told}", soft_wrap=True)
-        console.print(_segments(one, language))
+        out.print(f"\n{told}", soft_wrap=True)
+        out.print(_segments(found, one, language))
+
+
+def table(language: Language, *names: str, texts: int) -> Table:
+    """Columns of texts, then of numbers."""
+    made = Table(box=None, pad_edge=False)
+    for place, name in enumerate(names):
+        if place < texts:
+            # Broken where a line is too short, never cut: nothing of a name may be lost.
+            made.add_column(_HEADINGS[language][name], overflow="fold")
+        else:
+            made.add_column(_HEADINGS[language][name], justify="right", no_wrap=True)
+    return made
 
 
 def _comparisons(found: Analysed, language: Language) -> Table:
-    from experiments.metric_figures import value_text
-
     names = ("metric", "variant", "value", "control", "difference", "relative", "interval", "pvalue_adjusted")
-    table = _table(language, *names, texts=2)
+    made = table(language, *names, texts=2)
     for finding in found.analysis.findings:
         compared = finding.comparison
-        table.add_row(
+        made.add_row(
             finding.metric.name,
             finding.variant,
             value_text(finding.metric, compared.treatment_value, language),
             value_text(finding.metric, compared.control_value, language),
-            *_figures(finding.metric, compared, finding.pvalue_adjusted, language),
+            *_figures(finding, language),
         )
-    return table
+    return made
 
 
-def _segments(one: SegmentedMetric, language: Language) -> Table:
-    from experiments.figures import count
-
-    table = _table(language, "segment", "units", "difference", "relative", "interval", "pvalue_adjusted", texts=1)
-    for row in one.report.segments:
-        compared = row.comparison
-        units = count(compared.control_n + compared.treatment_n)
-        table.add_row(row.segment, units, *_figures(one.metric, compared, row.pvalue_adjusted, language))
-    return table
-
-
-def _figures(metric: Metric, compared: Comparison, pvalue_adjusted: float, language: Language) -> tuple[str, ...]:
-    """Difference, relative difference, interval and p-value."""
-    from experiments.figures import pvalue
-    from experiments.metric_figures import effect_text, interval_text, relative_text
-
-    return (
-        effect_text(metric, compared.effect_size, language),
-        relative_text(compared.rel_effect_size, language),
-        interval_text(metric, compared.ci_lower, compared.ci_upper, language),
-        pvalue(pvalue_adjusted),
+def _segments(found: Analysed, one: SegmentedMetric, language: Language) -> Table:
+    made = table(language, "segment", "units", "difference", "relative", "interval", "pvalue_adjusted", texts=1)
+    whole = next(
+        finding for finding in found.analysis.findings if (finding.metric, finding.variant) == (one.metric, one.variant)
     )
+    for row in one.report.segments:
+        part = whole._replace(comparison=row.comparison, pvalue_adjusted=row.pvalue_adjusted)
+        units = count(row.comparison.control_n + row.comparison.treatment_n)
+        made.add_row(row.segment, units, *_figures(part, language))
+    return made
 
 
-def _table(language: Language, *names: str, texts: int) -> Table:
-    """Columns of texts, then of numbers."""
-    table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(names):
-        if place < texts:
-            # Broken where a line is too short, never cut: nothing of a name may be lost.
-            table.add_column(_HEADINGS[language][name], overflow="fold")
-        else:
-            table.add_column(_HEADINGS[language][name], justify="right", no_wrap=True)
-    return table
+def _figures(finding: Finding, language: Language) -> tuple[str, ...]:
+    """Difference, relative difference, interval and p-value."""
+    compared = finding.comparison
+    effect = finding_effect_text(finding, language)
+    if finding.effect_kind == "probability_of_superiority" and not math.isnan(compared.effect_size):
+        effect = f"P(>) {effect}"
+    return (
+        effect,
+        relative_text(compared.rel_effect_size, language),
+        finding_interval_text(finding, language),
+        pvalue(finding.pvalue_adjusted),
+    )

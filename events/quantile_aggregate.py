@@ -53,7 +53,11 @@ def counted_values(
         segment: Column to divide the arms by.
     """
     rows = _kept_rows(table, unit, variant, column, segment)
-    found = rows.group_by(["variant", "segment", "value"]).aggregate(rows=rows.count()).to_pyarrow()
+    return counted_by_arm(rows.group_by(["variant", "segment", "value"]).aggregate(rows=rows.count()).to_pyarrow())
+
+
+def counted_by_arm(found: Any) -> dict[ArmKey, CountedValues]:
+    """A table of variant, segment, value and rows, divided by arm."""
     # One row per arm, its values and counts as lists, in the same order.
     arms = found.group_by(["variant", "segment"], use_threads=False).aggregate([("value", "list"), ("rows", "list")])
     return {

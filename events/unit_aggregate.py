@@ -13,15 +13,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-#: How a unit's rows become its number: added up; 1 if any is above 0; their mean, for what is the same on each.
-Reduction = Literal["sum", "any", "mean"]
+#: How a unit's rows become its number: added up; 1 if any is above 0; their mean, for what is the same on each; how
+#: many different values they have, e.g. of sessions.
+Reduction = Literal["sum", "any", "mean", "distinct"]
 #: What became of units: ``kept``; ``two_variants``: their rows name several; ``no_variant``: none of their rows does.
 Fate = Literal["kept", "two_variants", "no_variant"]
 
 #: Stands for the number of a unit's rows.
 ROWS = ""
 SEVERAL_SEGMENTS = "(several)"
-_UNIT, _VARIANT, _OTHER, _SEGMENT, _FATE = "unit", "variant", "other_variant", "segment", "fate"
+_UNIT, _VARIANT, _OTHER, _FATE = "unit", "variant", "other_variant", "fate"
+_SEGMENT, _STRATUM = "segment", "stratum"
 
 
 class UnitNumber(NamedTuple):
@@ -45,16 +47,18 @@ class ExperimentTable:
         variant: What the unit got.
         metrics: The numbers of each metric, e.g. numerator and denominator and their covariates.
         segment: To divide the arms by; None: undivided. Units with several values are ``SEVERAL_SEGMENTS``.
+        stratum: To divide them by beside it, likewise.
     """
 
     unit: str
     variant: str
     metrics: Sequence[Sequence[UnitNumber]]
     segment: str | None = None
+    stratum: str | None = None
 
 
 class ArmCell(NamedTuple):
-    """The units of one arm, in one segment.
+    """The units of one arm, in one segment and stratum.
 
     Attributes:
         variant: As the table has it, as text; empty where ``fate`` is not ``kept``.
@@ -65,6 +69,7 @@ class ArmCell(NamedTuple):
         counted: (n_metrics,) int64, units whose numbers of the metric are all there and finite.
         means: Per metric (p,) float64, over the counted units; NaN where there are none.
         crosses: Per metric (p, p) float64, summed products of the deviations from the means.
+        stratum: As ``segment``.
     """
 
     variant: str
@@ -75,6 +80,7 @@ class ArmCell(NamedTuple):
     counted: npt.NDArray[np.int64]
     means: tuple[npt.NDArray[np.float64], ...]
     crosses: tuple[npt.NDArray[np.float64], ...]
+    stratum: str = ""
 
 
 def arm_cells(table: Any, columns: ExperimentTable) -> list[ArmCell]:
@@ -85,11 +91,11 @@ def arm_cells(table: Any, columns: ExperimentTable) -> list[ArmCell]:
         columns: Which is what. Rows without a unit are left out; ``rows_without_unit`` counts them.
 
     Returns:
-        Ordered by fate, variant and segment; empty of no rows.
+        Ordered by fate, variant, segment and stratum; empty of no rows.
     """
     found = arm_expression(table, columns).to_pyarrow().to_pylist()
     cells = [_cell(row, columns) for row in found]
-    return sorted(cells, key=lambda cell: (cell.fate, cell.variant, cell.segment))
+    return sorted(cells, key=lambda cell: (cell.fate, cell.variant, cell.segment, cell.stratum))
 
 
 def rows_without_unit(table: Any, unit: str) -> int:
@@ -123,10 +129,10 @@ def one_segment(segment: Any) -> Any:
 
 
 def arm_expression(table: Any, columns: ExperimentTable) -> Any:
-    """The expression that ``arm_cells`` runs: one row per fate, variant and segment."""
+    """The expression that ``arm_cells`` runs: one row per fate, variant, segment and stratum."""
     import ibis
 
-    per_unit = _per_unit(table, columns)
+    per_unit = unit_expression(table, columns)
     fate = ibis.cases(
         (per_unit[_VARIANT].isnull(), "no_variant"),
         (per_unit[_VARIANT] != per_unit[_OTHER], "two_variants"),
@@ -136,20 +142,20 @@ def arm_expression(table: Any, columns: ExperimentTable) -> Any:
     kept = per_unit.mutate(
         **{_VARIANT: ibis.ifelse(per_unit[_FATE] == "kept", per_unit[_VARIANT].cast("string"), ibis.null("string"))}
     )
-    keys = [_FATE, _VARIANT, *([_SEGMENT] if columns.segment is not None else [])]
+    keys = [_FATE, _VARIANT, *_parts(columns)]
     sums = {"units": kept.count()}
     for metric, numbers in enumerate(columns.metrics):
         sums |= _moments(kept, metric, numbers)
     return kept.group_by(keys).aggregate(**sums)
 
 
-def _per_unit(table: Any, columns: ExperimentTable) -> Any:
-    """One row per unit: its variant, the largest one it names, segment, and its numbers."""
+def unit_expression(table: Any, columns: ExperimentTable) -> Any:
+    """One row per unit: ``unit``, ``variant``, the largest one it names, ``segment``, and ``number_METRIC_PLACE``."""
     rows = table.filter(named(table, columns.unit).notnull())
     variant = named(rows, columns.variant)
     found = {_VARIANT: variant.min(), _OTHER: variant.max()}
-    if columns.segment is not None:
-        found[_SEGMENT] = one_segment(named(rows, columns.segment).cast("string"))
+    for name, column in _parts(columns).items():
+        found[name] = one_segment(named(rows, column).cast("string"))
     for metric, numbers in enumerate(columns.metrics):
         for place, number in enumerate(numbers):
             found[_name(metric, place)] = _number(rows, number)
@@ -158,12 +164,21 @@ def _per_unit(table: Any, columns: ExperimentTable) -> Any:
     return rows.group_by(**{_UNIT: rows[columns.unit]}).aggregate(**found)
 
 
+def _parts(columns: ExperimentTable) -> dict[str, str]:
+    """What arms are divided by, to its column."""
+    given = {_SEGMENT: columns.segment, _STRATUM: columns.stratum}
+    return {name: column for name, column in given.items() if column is not None}
+
+
 def _number(rows: Any, number: UnitNumber) -> Any:
     """A unit's number; null where one of its rows has none, so that what is missing is never taken for 0."""
     import ibis
 
     if number.column == ROWS:
         return rows.count().cast("float64")
+    if number.reduction == "distinct":
+        names = named(rows, number.column)
+        return ibis.ifelse(names.count() == rows.count(), names.nunique().cast("float64"), ibis.null("float64"))
     column = rows[number.column].cast("float64")
     if number.reduction == "any" and rows[number.column].type().is_floating():
         # A sum or a mean shows that one of its numbers was not finite; whether any is above 0 does not.
@@ -222,6 +237,7 @@ def _cell(row: dict[str, Any], columns: ExperimentTable) -> ArmCell:
         counted=counted,
         means=means,
         crosses=crosses,
+        stratum=row.get(_STRATUM) or "",
     )
 
 

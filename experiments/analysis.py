@@ -11,6 +11,7 @@ from core.errors import ConfigError, DataError
 from experiments.bayes.bayesian_lift import FLAT, BayesianComparison, NormalPrior, bayesian_comparison
 from experiments.inference.comparison import Comparison, check_alpha
 from experiments.inference.estimates import Estimate
+from experiments.inference.fixed_tests import NOBODY, ChosenTest, EffectKind, Sample, check_test, fixed_comparison
 from experiments.inference.frequentist import welch
 from experiments.inference.multiplicity import Correction, check_correction, corrected
 from experiments.inference.srm import SampleRatio, fixed_srm, sequential_srm
@@ -84,12 +85,18 @@ class MetricArms(NamedTuple):
         adjusted: Treatment variant to (treatment, control) estimates with the covariate's share taken out; empty
             where there is no covariate.
         variance_reduction: Treatment variant to the share of variance that this took away, 0 … 1.
+        test: For ``fixed``, which; else ``auto``.
+        samples: Variant to what the test needs beyond estimates; None where it needs nothing.
+        guardrail: Must not get worse: under ``bayesian`` it is watched by a test that holds at every look.
     """
 
     metric: Metric
     estimates: Mapping[str, Estimate]
     adjusted: Mapping[str, tuple[Estimate, Estimate]]
     variance_reduction: Mapping[str, float]
+    test: ChosenTest = ChosenTest()
+    samples: Mapping[str, Sample] | None = None
+    guardrail: bool = False
 
     def pair(self, variant: str, control: str) -> tuple[Estimate, Estimate]:
         """The (treatment, control) estimates to compare."""
@@ -103,10 +110,13 @@ class Finding(NamedTuple):
         metric: Which.
         variant: Which.
         control: The control's name.
-        comparison: By the plan's method; for ``bayesian`` by Welch's test, which then only stands beside.
+        comparison: By the plan's method; for ``bayesian`` by Welch's test, which then only stands beside, or for a
+            guardrail by the sequential one, which may be looked at again.
         pvalue_adjusted: Corrected for all comparisons of the analysis; NaN where there was no test.
         bayesian: Posterior of the relative lift, or of the absolute one where the baseline is not above 0.
-        variance_reduction: Share of the variance that a covariate took away; NaN without one.
+        variance_reduction: Share of the variance that covariates or strata took away; NaN without any.
+        test: What made the comparison: a test's name, ``sequential`` or ``group``.
+        effect_kind: What its effect is.
     """
 
     metric: Metric
@@ -116,11 +126,13 @@ class Finding(NamedTuple):
     pvalue_adjusted: float
     bayesian: BayesianComparison
     variance_reduction: float
+    test: str = "welch"
+    effect_kind: EffectKind = "difference"
 
     @property
     def better(self) -> bool:
         """Whether the effect goes the way that is wanted."""
-        effect = self.comparison.effect_size
+        effect = self.comparison.effect_size - (0.5 if self.effect_kind == "probability_of_superiority" else 0.0)
         return effect < 0 if self.metric.lower_is_better else effect > 0
 
 
@@ -158,8 +170,10 @@ def analyse(plan: AnalysisPlan, units: Mapping[str, int], metrics: Sequence[Metr
 
     Raises:
         DataError: The control has no units, there is no other variant, or weights name other variants.
-        ConfigError: The plan's figures are not allowed.
+        ConfigError: The plan's figures are not allowed, or a test is not of its metric, method or adjustment.
     """
+    for arms in metrics:
+        _check_test(plan, arms)
     treatments = _treatments(plan, units)
     findings = [
         _finding(plan, arms, variant) for arms in metrics for variant in treatments if variant in arms.estimates
@@ -207,6 +221,51 @@ def compared(plan: AnalysisPlan, treatment: Estimate, control: Estimate) -> Comp
     return welch(treatment, control, alpha=plan.alpha)
 
 
+def compared_arms(plan: AnalysisPlan, arms: MetricArms, variant: str) -> Comparison:
+    """One variant against the control in one metric, by the plan's method and the metric's test."""
+    treatment, control = arms.pair(variant, plan.control)
+    if _watched(plan, arms):
+        return sequential_comparison(treatment, control, n_star=plan.n_star, alpha=plan.alpha, burn_in=plan.burn_in)
+    if arms.test.test == "auto":
+        return compared(plan, treatment, control)
+    nobody = Sample(treatment) if arms.samples is None else NOBODY
+    one, two = ((arms.samples or {}).get(name, nobody) for name in (variant, plan.control))
+    return fixed_comparison(
+        one._replace(estimate=treatment),
+        two._replace(estimate=control),
+        arms.test,
+        is_ratio=arms.metric.kind == "ratio",
+        alpha=plan.alpha,
+    )
+
+
+def _watched(plan: AnalysisPlan, arms: MetricArms) -> bool:
+    """Whether it is a guardrail that would be looked at again and again by a test for one look."""
+    return plan.method == "bayesian" and arms.guardrail
+
+
+def _test_name(plan: AnalysisPlan, arms: MetricArms) -> str:
+    if _watched(plan, arms) or plan.method == "sequential":
+        return "sequential"
+    if plan.method == "group":
+        return "group"
+    return "welch" if arms.test.test == "auto" else arms.test.test
+
+
+def _check_test(plan: AnalysisPlan, arms: MetricArms) -> None:
+    test = arms.test.test
+    if test != "auto" and plan.method != "fixed":
+        raise ConfigError(
+            f"test == {test!r} is for one look, method {plan.method!r} brings its own; take method 'fixed', or 'auto'"
+        )
+    check_test(arms.metric, arms.test)
+    if arms.adjusted and not arms.test.adjustable:
+        raise ConfigError(
+            f"test == {test!r} takes no covariate and no strata; take 'welch' or 'z', or leave --covariate and "
+            "--stratify out"
+        )
+
+
 def _treatments(plan: AnalysisPlan, units: Mapping[str, int]) -> list[str]:
     if not units.get(plan.control):
         raise DataError(
@@ -242,8 +301,10 @@ def _finding(plan: AnalysisPlan, arms: MetricArms, variant: str) -> Finding:
         metric=arms.metric,
         variant=variant,
         control=plan.control,
-        comparison=compared(plan, treatment, control),
+        comparison=compared_arms(plan, arms, variant),
         pvalue_adjusted=math.nan,
         bayesian=lift,
         variance_reduction=arms.variance_reduction.get(variant, math.nan),
+        test=_test_name(plan, arms),
+        effect_kind=arms.test.effect_kind,
     )

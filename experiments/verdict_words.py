@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from experiments.analysis import Analysis, Finding
-from experiments.figures import Language, chance, count, percent, pvalue, share
+from experiments.figures import MISSING, Language, chance, count, percent, pvalue, share
 from experiments.metric_figures import effect_text, interval_text, relative_text, value_text
 from experiments.metrics import Metric
 from experiments.verdict import Verdict
@@ -63,7 +63,17 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "bayesian.prior": "lifts of {mean} ± {sd} expected beforehand",
         "bayesian.decides": "decides",
         "bayesian.informs": "informs and does not decide",
-        "reduced": "The covariate took away {reduction} of the variance.",
+        "numbers.ranks": (
+            "{variant} against {control} in {metric}: a unit of {variant} is above one of {control} with a chance of "
+            "{effect} (50 %: no difference), {level} interval {interval}, p {pvalue}, corrected for {tests} "
+            "comparisons {adjusted}."
+        ),
+        "numbers.ranks.one": (
+            "{variant} against {control} in {metric}: a unit of {variant} is above one of {control} with a chance of "
+            "{effect} (50 %: no difference), {level} interval {interval}, p {pvalue}."
+        ),
+        "reduced": "What was known beforehand took away {reduction} of the variance.",
+        "reduced.nothing": "What was known beforehand took away none of the variance.",
         "segments": (
             "{metric}, {variant} against {control}, by segment (do the segments differ at all? p {heterogeneity}):"
         ),
@@ -119,7 +129,16 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "bayesian.prior": "사전에 예상한 상대 변화 {mean} ± {sd}",
         "bayesian.decides": "결정의 근거입니다",
         "bayesian.informs": "참고용이며 결정하지 않습니다",
-        "reduced": "공변량이 분산의 {reduction}를 줄였습니다.",
+        "numbers.ranks": (
+            "변형안({variant}) 대 기준안({control}), 지표({metric}): 변형안의 대상이 기준안의 대상보다 높을 확률 "
+            "{effect}(50%: 차이 없음), {level} 구간 {interval}, p {pvalue}, 비교 {tests}건을 보정한 값 {adjusted}."
+        ),
+        "numbers.ranks.one": (
+            "변형안({variant}) 대 기준안({control}), 지표({metric}): 변형안의 대상이 기준안의 대상보다 높을 확률 "
+            "{effect}(50%: 차이 없음), {level} 구간 {interval}, p {pvalue}."
+        ),
+        "reduced": "사전에 알고 있던 정보가 분산의 {reduction}를 줄였습니다.",
+        "reduced.nothing": "사전에 알고 있던 정보로는 분산이 줄지 않았습니다.",
         "segments": (
             "세그먼트별 지표({metric}), 변형안({variant}) 대 기준안({control})(세그먼트끼리 다르다고 볼 수 있는지: p "
             "{heterogeneity}):"
@@ -165,16 +184,17 @@ def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) 
         "variant": finding.variant,
         "control": finding.control,
         "metric": finding.metric.name,
-        "effect": effect_text(finding.metric, compared.effect_size, language),
+        "effect": finding_effect_text(finding, language),
         "relative": relative_text(compared.rel_effect_size, language),
         "level": share(1 - analysis.plan.alpha, language),
-        "interval": interval_text(finding.metric, compared.ci_lower, compared.ci_upper, language),
+        "interval": finding_interval_text(finding, language),
         "pvalue": pvalue(compared.pvalue),
         "tests": count(tests),
         "adjusted": pvalue(finding.pvalue_adjusted),
     }
     corrected = tests > 1 and analysis.plan.correction != "none"
-    told = [words["numbers" if corrected else "numbers.one"].format(**figures)]
+    kind = "numbers.ranks" if finding.effect_kind == "probability_of_superiority" else "numbers"
+    told = [words[kind if corrected else f"{kind}.one"].format(**figures)]
     role = words["bayesian.decides" if analysis.plan.method == "bayesian" else "bayesian.informs"]
     if finding.bayesian.status == "ok":
         told.append(
@@ -186,8 +206,27 @@ def numbers_sentences(analysis: Analysis, finding: Finding, language: Language) 
             )
         )
     if not math.isnan(finding.variance_reduction):
-        told.append(words["reduced"].format(reduction=percent(finding.variance_reduction, language)))
+        key = "reduced" if finding.variance_reduction > 0 else "reduced.nothing"
+        told.append(words[key].format(reduction=percent(finding.variance_reduction, language)))
     return told
+
+
+def finding_effect_text(finding: Finding, language: Language) -> str:
+    """A comparison's effect: a difference, or a chance of superiority in per cent."""
+    effect = finding.comparison.effect_size
+    if finding.effect_kind == "probability_of_superiority":
+        return percent(effect, language)
+    return effect_text(finding.metric, effect, language)
+
+
+def finding_interval_text(finding: Finding, language: Language) -> str:
+    """The interval of that effect; a dash where there is none."""
+    lower, upper = finding.comparison.ci_lower, finding.comparison.ci_upper
+    if finding.effect_kind == "difference":
+        return interval_text(finding.metric, lower, upper, language)
+    if math.isnan(lower + upper):
+        return MISSING
+    return (" ~ " if language == "ko" else " to ").join(percent(end, language) for end in (lower, upper))
 
 
 def _told_apart(metric: Metric, one: float, other: float, language: Language) -> tuple[str, str]:

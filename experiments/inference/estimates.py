@@ -9,7 +9,8 @@ from core.errors import DataError
 from experiments.inference.moments import Moments
 
 #: ``ok``; ``no_units``: an arm is empty; ``too_few_units``: an arm has one unit, its variance is unknown;
-#: ``no_variance``: nothing varies, so that nothing can be tested; ``not_finite``: a value is NaN or infinite;
+#: ``no_variance``: nothing varies, so that nothing can be tested; ``no_overlap``: one arm lies above the other with all
+#: of its values, which leaves ranks no interval; ``not_finite``: a value is NaN or infinite;
 #: ``undefined_ratio``: the denominators add up to 0; ``burn_in``: too few units yet for a confidence sequence;
 #: ``zero_baseline`` (or one so near 0 that nothing finite is relative to it) and ``negative_baseline``: the absolute
 #: figures stand, relative ones are NaN. Sentences for people: ``experiments.inference.status_words``.
@@ -18,6 +19,7 @@ Status = Literal[
     "no_units",
     "too_few_units",
     "no_variance",
+    "no_overlap",
     "not_finite",
     "undefined_ratio",
     "burn_in",

@@ -109,14 +109,31 @@ def compare_segments(
     Raises:
         ConfigError: correction or scale is not allowed.
     """
+    names = list(dict.fromkeys([*control, *treatment]))
+    found = {name: compare(treatment.get(name, NO_UNITS), control.get(name, NO_UNITS)) for name in names}
+    return segment_report(found, correction=correction, scale=scale)
+
+
+def segment_report(
+    comparisons: Mapping[str, Comparison], *, correction: Correction = "holm", scale: Scale = "absolute"
+) -> SegmentReport:
+    """Comparisons within segments, however they were made, corrected for their number and tested against each other.
+
+    Args:
+        comparisons: Segment to treatment against control within it.
+        correction: See ``compare_segments``.
+        scale: See there.
+
+    Raises:
+        ConfigError: correction or scale is not allowed.
+    """
     if scale not in SCALES:
         raise ConfigError(f"scale == {scale!r}, must be one of {', '.join(SCALES)}")
-    names = list(dict.fromkeys([*control, *treatment]))
-    found = [compare(treatment.get(name, NO_UNITS), control.get(name, NO_UNITS)) for name in names]
+    found = list(comparisons.values())
     relative = scale == "relative"
     adjusted = corrected([one.rel_pvalue if relative else one.pvalue for one in found], correction).tolist()
     return SegmentReport(
-        tuple(SegmentComparison(*parts) for parts in zip(names, found, adjusted, strict=True)),
+        tuple(SegmentComparison(*parts) for parts in zip(comparisons, found, adjusted, strict=True)),
         cochran_q(
             [one.rel_effect_size if relative else one.effect_size for one in found],
             [one.rel_se if relative else one.se for one in found],

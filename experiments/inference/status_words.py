@@ -22,6 +22,10 @@ STATUS_WORDS: dict[Language, dict[Status, str]] = {
             "Everybody in both variants has exactly the same value, so no difference can be tested. Check that this "
             "metric is recorded as it should be."
         ),
+        "no_overlap": (
+            "Everybody in one variant lies above everybody in the other. There is no clearer difference, but how often "
+            "one would lie above the other with more participants cannot be narrowed down."
+        ),
         "not_finite": (
             "The figures of this metric hold a value that is not a number or is endlessly large, so nothing can be "
             "computed from them. Look for errors in the data."
@@ -53,6 +57,10 @@ STATUS_WORDS: dict[Language, dict[Status, str]] = {
         "no_variance": (
             "두 안의 모든 참여자가 똑같은 값을 보여 차이를 검정할 수 없습니다. 이 지표가 제대로 기록되고 있는지 "
             "확인하십시오."
+        ),
+        "no_overlap": (
+            "한 안의 모든 참여자가 다른 안의 모든 참여자보다 높습니다. 이보다 뚜렷한 차이는 없지만, 참여자가 더 "
+            "많을 때 얼마나 자주 그러할지는 범위로 나타낼 수 없습니다."
         ),
         "not_finite": (
             "이 지표에 숫자가 아니거나 한없이 큰 값이 있어 결과를 계산할 수 없습니다. 자료에 오류가 있는지 "
