@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +37,15 @@ def test_the_model_in_the_readme_is_one_file_and_one_line(monkeypatch: pytest.Mo
     again = load_wrapper(tmp_path / "saved").recommend(users, 5)
     np.testing.assert_array_equal(again.item_index, fitted.recommend(users, 5).item_index)
     assert (again.item_index[:, 0] >= 0).all()
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("format", "--check", "--diff")], ids=["check", "format"])
+def test_the_model_in_the_readme_is_in_the_style_of_the_house(arguments: tuple[str, ...]) -> None:
+    """Who pastes it is not told off by ``make lint``."""
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--stdin-filename", "wrappers/together.py", "-"]
+    linted = subprocess.run(command, input=code, cwd=ROOT, capture_output=True, text=True)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 def test_files_and_targets_that_the_readme_names_exist() -> None:
