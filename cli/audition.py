@@ -227,7 +227,7 @@ class Audition:
                 "variants": {"champion": champion, "challenger": challenger},
             }
         )
-        return spec.model_dump(mode="json")
+        return spec.document()
 
 
 def source_of(settings: Settings) -> Source:

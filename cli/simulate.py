@@ -152,7 +152,7 @@ def _begin(
         "k": settings.k,
         "configs": given,
         "run": None if run is None else str(run.resolve()),
-        "spec": None if spec is None else spec.model_dump(mode="json"),
+        "spec": None if spec is None else spec.document(),
         "data": provenance.sha256,
         "split": str(provenance.split),
     }

@@ -178,6 +178,10 @@ class ExperimentSpec(Part):
         except BadInput as error:
             raise ValueError(str(error)) from error
 
+    def document(self) -> dict[str, Any]:
+        """The spec as plain values for ``parse_spec``, without what is not set: a pipeline's parameters hold no null."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     @property
     def hash_salt(self) -> str:
         """The salt in force."""

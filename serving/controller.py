@@ -88,7 +88,7 @@ def begin_rollout(engine: Engine, spec: ExperimentSpec, details: Mapping[str, An
         RolloutError: A rollout of that name exists with another spec.
         EventLogError: The database refused.
     """
-    document = spec.model_dump(mode="json")
+    document = spec.document()
     record = load_rollout(engine, spec.name)
     if record is None:
         variants = spec.variants

@@ -122,7 +122,7 @@ class ExperimentPages:
         result, spec = self._result(record), parse_spec(record.spec)
         return {
             **self._summary(record, count_orphans(self._engine)),
-            "spec": spec.model_dump(mode="json"),
+            "spec": spec.document(),
             "plant": result.plant,
             "units": result.units,
             "looks": [look_document(look) for look in result.looks],

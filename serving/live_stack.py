@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -41,8 +42,25 @@ def start_mlflow(tracking_uri: str, host: str, port: int, folder: Path, timeout_
         return
     arguments = ["mlflow", "server", "--backend-store-uri", tracking_uri, "--workers", "1"]
     arguments += ["--host", host, "--port", str(port)]
-    with _module_on_port(arguments, host, port, folder / "mlflow", "/health", timeout_s) as url:
+    with (
+        _temporary_folder(folder / "mlflow-tmp") as temporary,
+        _module_on_port(arguments, host, port, folder / "mlflow", "/health", timeout_s, temporary) as url,
+    ):
         yield url
+
+
+@contextmanager
+def _temporary_folder(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of a process whose temporary files go here, and with the folder at the end of the block.
+
+    MLflow's server leaves a lock (db_init_lock-…) for every database it opens.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield {"TMPDIR": str(folder)}
+    finally:
+        # What a process that is ending still writes is no reason to fail.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -68,7 +86,13 @@ def start_page(script: Path, policy_url: str, host: str, port: int, folder: Path
 
 @contextmanager
 def _module_on_port(
-    arguments: list[str], host: str, port: int, files: Path, ready_path: str, timeout_s: float
+    arguments: list[str],
+    host: str,
+    port: int,
+    files: Path,
+    ready_path: str,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """``python -m`` something that serves; its address. Its log and port file are ``files`` with a suffix each."""
     command = ServerCommand(
@@ -78,6 +102,7 @@ def _module_on_port(
         log_file=files.with_suffix(".log"),
         ready_path=ready_path,
         host=host,
+        environment=environment or {},
     )
     server = ServerProcess(command)
     # It writes no port file: the port was chosen for it.
@@ -181,7 +206,7 @@ def _everyone_to_the_champion(
     )
     return Route(
         experiment=experiment,
-        spec=spec.model_dump(mode="json"),
+        spec=spec.document(),
         percent=0,
         step_index=0,
         champion_url=deployer.url("champion"),

@@ -35,9 +35,10 @@ ROLLOUT_TAG = "screentest.rollout"
 _DECISION = "screentest.decision"
 #: A figure that every look has: the looks that MLflow knows are those it has this figure of.
 _EVERY_LOOK = "look/sessions"
-_NO_SERIES = {"look", "decision", "reasons"}
+_NO_SERIES = {"look", "decision", "reasons", "log_commits", "metrics"}
 LOOK_SERIES = tuple(field.name for field in fields(LookResult) if field.name not in _NO_SERIES)
 """The figures of a look that become metrics ``look/<name>`` with the look's number as step."""
+_METRIC_SERIES = ("challenger_mean", "control_mean", "effect_size", "ci_lower", "ci_upper", "pvalue")
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def log_rollout(
         _log_looks(tracker, run_id, result.looks)
         log_metric_history(tracker, run_id, _metrics(result))
         documents = {
-            "spec.yaml": yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False),
+            "spec.yaml": yaml.safe_dump(spec.document(), sort_keys=False),
             "looks.json": json.dumps([look_document(look) for look in result.looks], indent=2),
             "result.json": json.dumps(result_document(result), indent=2),
             "report.html": html,
@@ -148,6 +149,7 @@ def _log_looks(tracker: Tracker, run_id: str, looks: Sequence[LookResult]) -> No
     for look in looks:
         if look.look not in known:
             series = {f"look/{name}": float(getattr(look, name)) for name in LOOK_SERIES}
+            series |= {f"look/{one.name}/{name}": getattr(one, name) for one in look.metrics for name in _METRIC_SERIES}
             rows.append((look.look, {name: value for name, value in series.items() if math.isfinite(value)}))
     log_metric_history(tracker, run_id, rows)
 
@@ -163,7 +165,7 @@ def spec_params(spec: ExperimentSpec) -> dict[str, str]:
         else:
             flat[prefix] = json.dumps(value) if isinstance(value, list) else str(value)
 
-    flatten("", spec.model_dump(mode="json"))
+    flatten("", spec.document())
     return flat
 
 

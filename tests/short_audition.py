@@ -28,7 +28,7 @@ class ShortAudition(Audition):
             "rollout": {"steps": steps, "watch_sessions": 50},
             "stopping": {"look_every": 50, "min_challenger_sessions": 20},
         }
-        return parse_spec({**long, **short}).model_dump(mode="json")
+        return parse_spec({**long, **short}).document()
 
 
 def write_small_ratings(folder: Path) -> Path:

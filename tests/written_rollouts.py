@@ -28,7 +28,7 @@ def write_rollout(
         engine,
         RolloutRecord(
             experiment=result.experiment,
-            spec=spec.model_dump(mode="json"),
+            spec=spec.document(),
             state="running",
             champion_uri=spec.variants["champion"],
             champion_version=result.control_version,

@@ -42,7 +42,7 @@ def result_of(registered: Registration) -> RolloutResult:
 
 def request_of(registered: Registration, tracker: Tracker, folder: Path, loader: SyntheticDataLoader) -> RolloutRequest:
     write_prepared(loader, folder / "prepared")
-    spec = SPEC.model_dump(mode="json")
+    spec = SPEC.document()
     spec["variants"] = {"champion": registered.champion_uri, "challenger": registered.challenger_uri}
     return RolloutRequest.build(
         spec=spec, run_dir=folder, dataset=folder / "prepared", tracking_uri=tracker.uri, experiment="screentest"

@@ -72,7 +72,7 @@ def test_one_experiment_is_told_as_the_report_tells_it(http: httpx.Client, name:
         for figure, value in asdict(look).items():
             assert seen[figure] == (None if isinstance(value, float) and math.isnan(value) else _plain(value)), figure
     assert [step["challenger_sessions"] for step in found["steps"]] == [one.challenger_sessions for one in told.steps]
-    assert found["spec"] == SPEC.model_copy(update={"name": experiment}).model_dump(mode="json")
+    assert found["spec"] == SPEC.model_copy(update={"name": experiment}).document()
     for language in ("en", "ko"):
         words = found["words"][language]
         assert words["headline"] == headline(told, language)

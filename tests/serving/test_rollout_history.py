@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import TrackingError
 from events.rollouts import RolloutRecord
+from experiments.result import RolloutResult
 from serving import rollout_history
 from serving.result_documents import look_document, look_of, result_document, result_of
 from serving.rollout_history import final_figures, live_history, log_rollout, spec_params
@@ -15,7 +16,7 @@ SPEC = rollout_examples.SPEC
 PROMOTED = rollout_examples.promoted()
 RECORD = RolloutRecord(
     experiment=SPEC.name,
-    spec=SPEC.model_dump(mode="json"),
+    spec=SPEC.document(),
     state="done",
     champion_uri=SPEC.variants["champion"],
     champion_version="1",
@@ -100,8 +101,15 @@ def test_a_rollout_goes_on_without_mlflow_and_is_made_whole_at_its_end(
     assert looks_in(tracker, run_id) == [look.look for look in PROMOTED.looks]
 
 
-def test_a_result_survives_json() -> None:
-    assert str(result_of(result_document(PROMOTED))) == str(PROMOTED)
+def test_other_metrics_have_series_too(tracker: Tracker) -> None:
+    run_id = log_rollout(tracker, RECORD, rollout_examples.with_metrics(PROMOTED), "<html>", {})
+    logged = tracker.client.get_metric_history(run_id, "look/likes/effect_size")
+    assert [point.step for point in logged] == [look.look for look in PROMOTED.looks if look.step_percent < 100]
+
+
+@pytest.mark.parametrize("result", [PROMOTED, rollout_examples.with_metrics(PROMOTED)], ids=["plain", "with metrics"])
+def test_a_result_survives_json(result: RolloutResult) -> None:
+    assert str(result_of(result_document(result))) == str(result)
     look = PROMOTED.looks[0]
     assert look_of(look_document(look)) == look
 
