@@ -101,7 +101,8 @@ def test_a_rollout_goes_on_without_mlflow_and_is_made_whole_at_its_end(
     assert looks_in(tracker, run_id) == [look.look for look in PROMOTED.looks]
 
 
-def test_other_metrics_have_series_too(tracker: Tracker) -> None:
+def test_other_metrics_have_series_too(tmp_path: Path) -> None:
+    tracker = connect(database_uri(tmp_path))
     run_id = log_rollout(tracker, RECORD, rollout_examples.with_metrics(PROMOTED), "<html>", {})
     logged = tracker.client.get_metric_history(run_id, "look/likes/effect_size")
     assert [point.step for point in logged] == [look.look for look in PROMOTED.looks if look.step_percent < 100]
