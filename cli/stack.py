@@ -25,6 +25,8 @@ from core.settings import Settings, load_settings
 
 _STATE = "up.json"
 _LIVE = "live"
+#: How the lines begin that tell what is being started: the detached process's are passed on.
+_STARTING = "starting"
 
 
 def up(
@@ -94,11 +96,13 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         stack.enter_context(reaped())
         stack.enter_context(kept_feature_store(settings, folder))
+        typer.echo(f"{_STARTING} MLflow …")
         mlflow = stack.enter_context(
             start_mlflow(
                 tracking_uri, settings.host, ports["MLflow"], folder.path / "up", settings.server_start_timeout_s
             )
         )
+        typer.echo(f"{_STARTING} the model servers and the policy server …")
         served = stack.enter_context(
             start_models_and_policy(
                 folder.path / "up",
@@ -111,6 +115,7 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
                 timeout_s=settings.server_start_timeout_s,
             )
         )
+        typer.echo(f"{_STARTING} the review page …")
         page = stack.enter_context(
             start_page(
                 Path(str(files("app") / "main.py")),
@@ -138,8 +143,19 @@ def _start_detached(folder: RunFolder, settings: Settings, state: Path) -> dict[
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    typer.echo(f"starting the stack of {folder.path} …")
-    poll(lambda: state.exists() or process.poll() is not None, 3 * settings.server_start_timeout_s)
+    typer.echo(f"starting the stack of {folder.path}; it takes about half a minute")
+    told = 0
+
+    def settled() -> bool:
+        """Whether it is up or has ended; what it has begun since is passed on meanwhile."""
+        nonlocal told
+        begun = [line for line in log.read_text("utf-8", "replace").split("\n")[:-1] if line.startswith(_STARTING)]
+        for line in begun[told:]:
+            typer.echo(line)
+        told = len(begun)
+        return state.exists() or process.poll() is not None
+
+    poll(settled, 3 * settings.server_start_timeout_s)
     if process.poll() is not None:
         said = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         if process.returncode == ConfigError.exit_code:

@@ -64,9 +64,15 @@ def answers(address: str) -> bool:
 def test_a_stack_is_left_running_until_it_is_taken_down(folder: Path) -> None:
     [run] = (folder / "runs").iterdir()
     before = count_exposures(open_database(RolloutFolder(run).events_url), SPEC.name)
-    started = screentest(folder, "up", "--detach")
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    started = screentest(folder, "up", "--detach", TMPDIR=str(temporary))
     try:
         assert started.returncode == 0, started.stderr
+        assert [line for line in started.stdout.splitlines() if line.startswith("starting")] == [
+            f"starting the stack of {run}; it takes about half a minute",
+            *("starting MLflow …", "starting the model servers and the policy server …", "starting the review page …"),
+        ]
         addresses = json.loads((folder / "runs" / "up.json").read_text())["addresses"]
         for name, address in addresses.items():
             assert f"{name:<{max(map(len, addresses))}}  {address}" in started.stdout
@@ -98,3 +104,5 @@ def test_a_stack_is_left_running_until_it_is_taken_down(folder: Path) -> None:
     assert stopped.stdout == "stopped\n"
     assert poll(lambda: not any(answers(address) for address in addresses.values()), 20)
     assert not (folder / "runs" / "up.json").exists()
+    assert not list(temporary.glob("db_init_lock-*")), "MLflow's locks are the run's"
+    assert not (run / "up" / "mlflow-tmp").exists()
