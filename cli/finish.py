@@ -23,6 +23,7 @@ from experiments.foretelling_report import tell_foretelling
 from experiments.report import ReportContext, rollout_html
 from experiments.result import RolloutResult
 from loaders.prepared import PreparedDataLoader
+from serving.failed_answers import failure_hints
 from serving.result_documents import result_document
 from serving.rollout_folder import RolloutFolder, RolloutRequest
 from serving.rollout_history import log_rollout
@@ -149,6 +150,7 @@ def _context(
         seconds=told.seconds,
         run_folder=str(run.path),
         hints=(
+            *failure_hints(RolloutFolder(run.path), request, result.reasons),
             ("report", str(run.report)),
             ("open the rest", "make up (review page, MLflow, model servers, policy server); make down stops it"),
         ),

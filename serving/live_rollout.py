@@ -33,6 +33,7 @@ from loaders.prepared import PreparedDataLoader
 from serving.controller import RolloutController, begin_rollout, sessions_looked_at
 from serving.deployers.base import Deployer, Site
 from serving.deployers.registry import deployer as deployer_named
+from serving.failed_answers import failure_hints
 from serving.looks import looks_taken
 from serving.policy_process import PolicyProcess
 from serving.processes import poll
@@ -276,6 +277,7 @@ def _conclude(
         data=f"{provenance.source} ({provenance.layout})",
         seconds=seconds,
         run_folder=str(folder.path),
+        hints=failure_hints(folder, request, result.reasons),
         provenance={"code version": str(code_version()), **params},
     )
     html = rollout_html(result, context)

@@ -43,7 +43,10 @@ class PolicyMetrics:
             registry=self._registry,
         )
         self.model_errors = Counter(
-            "screentest_model_errors", "Failed calls of a variant's model server.", ["arm"], registry=self._registry
+            "screentest_model_errors",
+            "Failed calls of a variant's model server: late where it took too long, failed otherwise.",
+            ["arm", "cause"],
+            registry=self._registry,
         )
         self.outcomes = Counter(
             "screentest_outcomes", "Outcomes on disk or recognised as duplicates.", ["status"], registry=self._registry

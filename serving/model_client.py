@@ -12,6 +12,9 @@ from core.errors import ServerError
 from serving.lean_http import LeanHttp
 from serving.routing import Contestant
 
+#: What the error says of a server that took too long; the policy server's log is searched for it.
+LATE = "did not answer within"
+
 
 class Listing(NamedTuple):
     """A recommended list.
@@ -95,7 +98,7 @@ class ModelClient:
         try:
             status, text = await self._http.send(server.url, path, body, timeout_s=self._timeout_s)
         except TimeoutError as error:
-            raise ServerError(f"model server {server.url} did not answer within {self._timeout_s:g} s") from error
+            raise ServerError(f"model server {server.url} {LATE} {self._timeout_s:g} s") from error
         except OSError as error:
             raise ServerError(f"model server {server.url} cannot be reached: {error}") from error
         try:

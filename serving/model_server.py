@@ -65,6 +65,7 @@ def serve(
     lookup = _feature_lookup(source.wrapper, settings) if source.wrapper.needs_features else None
     model = PinnedModel(name, source.version, source.wrapper, lookup)
     model.load()
+    single_threaded()
     server = LeanServer(model)
     # What is loaded stays: the collector need not walk it again in the middle of a request.
     gc.collect()
@@ -74,6 +75,17 @@ def serve(
     # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[sock])
+
+
+def single_threaded() -> None:
+    """Let numerical libraries use one thread in this process, from here on.
+
+    A list is too little work to share out. Threads of BLAS wait for each other in busy loops, and where other processes
+    want the cores too, a hybrid's list takes five times as long with them. For more lists at a time start more servers.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
 
 
 def _feature_lookup(model: ModelWrapper, settings: Settings) -> FeatureLookup:

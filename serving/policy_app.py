@@ -200,7 +200,8 @@ class Policy:
         try:
             return await self._models.recommend(server, asked.user_id, asked.k)
         except ServerError as error:
-            self._metrics.model_errors.labels(variant).inc()
+            cause = "late" if isinstance(error.__cause__, TimeoutError) else "failed"
+            self._metrics.model_errors.labels(variant, cause).inc()
             _log.warning("%s failed: %s", variant, error)
             raise
 

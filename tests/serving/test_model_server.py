@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -232,3 +233,14 @@ def test_an_alias_is_pinned_when_the_server_starts(tmp_path: Path, monkeypatch: 
             assert ask(http, user_id=100)["model_version"] == "1", "what is served never changes"
         log = process.command.log_file.read_text(encoding="utf-8")
     assert "models:/recommender@champion is pinned to models:/recommender/1" in log
+
+
+def test_a_server_computes_on_one_thread() -> None:
+    """Its lists are too small to share out, and BLAS's threads wait in busy loops."""
+    code = (
+        "import numpy, lightgbm, json; from threadpoolctl import threadpool_info; "
+        "from serving.model_server import single_threaded; single_threaded(); "
+        "print(json.dumps([pool['num_threads'] for pool in threadpool_info()]))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(found.stdout)) == {1}

@@ -11,6 +11,7 @@ import pytest
 from events.aggregate import count_exposures, health, session_rows
 from events.database import open_database
 from events.rollouts import put_route
+from serving.failed_answers import failed_answers
 from serving.processes import poll
 from tests.policy_servers import Policy, answer_with, metric, server_that, user_of
 
@@ -28,9 +29,11 @@ from tests.policy_servers import Policy, answer_with, metric, server_that, user_
     ids=["never answers", "hangs up", "fails", "no JSON", "no list", "another version"],
 )
 def test_a_failing_challenger_is_replaced_and_counted_against_it(
-    policy: Policy, behave: Callable[[socket.socket], None]
+    policy: Policy, behave: Callable[[socket.socket], None], request: pytest.FixtureRequest
 ) -> None:
-    before = metric(policy, 'screentest_model_errors_total{arm="challenger"}')
+    cause = "late" if "never answers" in request.node.name else "failed"
+    counter = f'screentest_model_errors_total{{arm="challenger",cause="{cause}"}}'
+    before, logged = metric(policy, counter), failed_answers(policy.process.command.log_file, "challenger")
     with server_that(behave) as broken:
         route = policy.route(challenger_url=broken)
         shown = policy.choose(user_of("challenger", route.experiment))
@@ -38,7 +41,9 @@ def test_a_failing_challenger_is_replaced_and_counted_against_it(
     exposure = policy.exposure(shown["decision_id"])
     assert (exposure["variant"], exposure["error"], exposure["n_items"]) == ("challenger", True, 10)
     assert "degraded" not in policy.choose(user_of("control", route.experiment))
-    assert metric(policy, 'screentest_model_errors_total{arm="challenger"}') == before + 1
+    assert metric(policy, counter) == before + 1
+    found = failed_answers(policy.process.command.log_file, "challenger")
+    assert (found.late - logged.late, found.other - logged.other) == ((1, 0) if cause == "late" else (0, 1))
 
 
 def test_a_failing_champion_is_503_and_a_failed_session(policy: Policy) -> None:
