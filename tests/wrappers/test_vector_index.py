@@ -1,0 +1,107 @@
+"""Nearest items by faiss: as many of the best as is said, on queries that it was not tuned on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from core.errors import ConfigError, DataError
+from wrappers.vector_index import IndexPlan, VectorIndex, exact_search, n_lists
+
+Floats = npt.NDArray[np.float32]
+SMALL = IndexPlan(exact_below=1_000, quantise_from=20_000, recall=0.9, n_queries=200)
+
+
+def world(n: int, *, n_queries: int = 600) -> tuple[Floats, Floats]:
+    """Items around 300 tastes, and users of the same shape."""
+    rng = np.random.default_rng(7)
+    scale = np.exp(-np.arange(16) / 6)
+    tastes = rng.normal(size=(300, 16)) * scale
+    items = tastes[rng.integers(300, size=n)] + rng.normal(size=(n, 16)) * scale * 0.3
+    return items.astype(np.float32), (rng.normal(size=(n_queries, 16)) * scale).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "kind"), [(800, "exact"), (6_000, "inverted"), (24_000, "quantised")])
+def test_it_finds_as_many_of_the_best_as_it_says(n: int, kind: str) -> None:
+    items, users = world(n)
+    index = VectorIndex.build(items, plan=SMALL, queries=users)
+    assert (index.kind, index.n_items, index.dimension) == (kind, n, 16)
+    fresh = world(10, n_queries=1_200)[1][600:]
+    found, best = index.search(fresh, 10), exact_search(items, fresh, 10)
+    hits = (found.item_index[:, :, np.newaxis] == best.item_index[:, np.newaxis, :]).any(axis=1).mean()
+    # It was measured on 200 queries: 4 standard errors, .15 the spread of a query's share.
+    assert hits >= index.recall - 4 * 0.15 / np.sqrt(200)
+    assert index.recall >= (1 if kind == "exact" else SMALL.recall - 4 * 0.15 / np.sqrt(200))
+    assert (0 < index.n_probe < n_lists(n)) == (kind != "exact"), "not every list was looked through"
+    if kind != "quantised":
+        own = np.einsum("nd,nkd->nk", fresh, items[found.item_index])
+        np.testing.assert_allclose(found.score, own, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [800, 6_000, 24_000])
+def test_it_is_the_same_after_it_was_written_down(n: int, tmp_path: Path) -> None:
+    items, users = world(n)
+    index = VectorIndex.build(items, plan=SMALL, queries=users)
+    index.save(tmp_path / "items.faiss")
+    again = VectorIndex.load(tmp_path / "items.faiss")
+    assert (again.kind, again.recall, again.n_probe) == (index.kind, index.recall, index.n_probe)
+    for one, other in zip(index.search(users, 5), again.search(users, 5), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_same_seed_builds_the_same_index() -> None:
+    items, users = world(6_000)
+    one, other = (VectorIndex.build(items, plan=SMALL, queries=users).search(users, 10) for _ in range(2))
+    np.testing.assert_array_equal(one.item_index, other.item_index)
+
+
+def test_more_than_there_are_is_filled_up() -> None:
+    items, users = world(3)
+    for found in (VectorIndex.build(items).search(users[:2], 5), exact_search(items, users[:2], 5)):
+        assert (found.item_index[:, 3:] == -1).all()
+        assert np.isneginf(found.score[:, 3:]).all()
+        assert (np.sort(found.item_index[:, :3]) == [0, 1, 2]).all()
+
+
+def test_an_exact_search_in_parts_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    items, users = world(1_000)
+    monkeypatch.setattr("wrappers.vector_index._EXACT_ROWS", 64)
+    wanted = np.sort(users @ items.T, axis=1)[:, ::-1][:, :7]
+    np.testing.assert_allclose(exact_search(items, users, 7).score, wanted, rtol=1e-5)
+
+
+def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
+    items, users = world(2_000)
+    spoilt = items.copy()
+    spoilt[5, 5] = np.nan
+    index = VectorIndex.build(items[:10])
+    for given, told in ((spoilt, "hold NaN"), (items[:0], "with at least one"), (items[0], "must be (n, d)")):
+        with pytest.raises(DataError) as error:
+            VectorIndex.build(given)
+        assert told in str(error.value)
+    with pytest.raises(DataError, match="queries have 15 numbers"):
+        VectorIndex.build(items, queries=users[:, :15])
+    with pytest.raises(DataError, match="queries have 15 numbers"):
+        index.search(users[:, :15], 3)
+    with pytest.raises(ConfigError, match="k == 0"):
+        index.search(users, 0)
+    with pytest.raises(ConfigError, match="recall == 0"):
+        IndexPlan(recall=0)
+    with pytest.raises(DataError, match="holds no vector index"):
+        VectorIndex.load(tmp_path / "nothing")
+    (tmp_path / "odd").write_bytes(b"odd")
+    (tmp_path / "odd.json").write_text('{"kind": "exact", "recall": 1, "n_probe": 0}')
+    with pytest.raises(DataError, match="build it again"):
+        VectorIndex.load(tmp_path / "odd")
+
+
+def test_quantisation_that_loses_too_much_is_told() -> None:
+    """A byte per number cannot tell items apart that differ in the fourth digit."""
+    rng = np.random.default_rng(0)
+    items = (1 + rng.normal(size=(3_000, 4)) * 1e-4).astype(np.float32)
+    items[0] = 100
+    with pytest.raises(ConfigError, match="raise quantise_from"):
+        VectorIndex.build(items, plan=IndexPlan(100, 1_000, recall=1.0, n_queries=50), queries=items[1:])

@@ -1,0 +1,279 @@
+"""Nearest items of a vector among millions: the exact product where it is quick enough, faiss above.
+
+Every model that scores by an inner product of user and item vectors (als, bpr, ials, two_tower …) can be asked for its
+best items in this way. How many of the truly best an approximate index finds is measured when it is built, on queries
+that it was not tuned on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import ConfigError, DataError
+from core.progress import report
+
+Floats = npt.NDArray[np.float32]
+Kind = Literal["exact", "inverted", "quantised"]
+
+#: Training vectors for each list's centre: faiss warns below 39 and uses no more than 256.
+_PER_LIST = 64
+_FEWEST_PER_LIST = 60
+_MOST_LISTS = 65_536
+#: Rows of the exact product at once: 1,000 queries by as many items are 400 MB.
+_EXACT_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class IndexPlan:
+    """How an index is built.
+
+    Attributes:
+        exact_below: Fewer items than this are searched exactly; an exact search of 100,000 takes about a millisecond.
+        quantise_from: As many items, or more, are kept in a byte per number instead of four.
+        recall: Share of the truly best items that an approximate search must find, above 0, at most 1.
+        k: Length of the lists that recall is measured at.
+        n_queries: Queries for tuning, and as many again for measuring.
+        seed: Of the sample that lists are learned from, and of the queries drawn.
+    """
+
+    exact_below: int = 100_000
+    quantise_from: int = 1_000_000
+    recall: float = 0.97
+    k: int = 10
+    n_queries: int = 1_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.recall <= 1:
+            raise ConfigError(f"recall == {self.recall}, must be above 0 and at most 1")
+        if min(self.k, self.n_queries) < 1:
+            raise ConfigError(f"k == {self.k}, n_queries == {self.n_queries}; both must be >= 1")
+
+
+class Nearest(NamedTuple):
+    """The best items of n queries.
+
+    Attributes:
+        item_index: (n, k) int64, best first; -1 where fewer were found.
+        score: (n, k) float32 inner products; -inf there.
+    """
+
+    item_index: npt.NDArray[np.int64]
+    score: Floats
+
+
+class VectorIndex:
+    """Items by their vectors, to be searched by inner product.
+
+    >>> index = VectorIndex.build(np.eye(3, dtype=np.float32))
+    >>> index.search(np.array([[0.1, 0.3, 0.2]], np.float32), 2).item_index.tolist()
+    [[1, 2]]
+
+    Attributes:
+        kind: ``exact``; ``inverted``: items in lists around centres, of which the nearest are looked through;
+            ``quantised``: the same, a byte per number.
+        recall: Share of the truly best that it found, on queries it was not tuned on; 1 for an exact one.
+        n_probe: Lists looked through; 0 for an exact one.
+    """
+
+    def __init__(self, index: Any, kind: Kind, recall: float, n_probe: int) -> None:
+        self._index = index
+        self.kind, self.recall, self.n_probe = kind, recall, n_probe
+
+    @property
+    def n_items(self) -> int:
+        """Items in it."""
+        return int(self._index.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a vector."""
+        return int(self._index.d)
+
+    @classmethod
+    def build(cls, vectors: Floats, *, plan: IndexPlan | None = None, queries: Floats | None = None) -> VectorIndex:
+        """An index over items; exact below ``plan.exact_below`` of them.
+
+        Args:
+            vectors: (n, d) of the items, finite.
+            plan: How; None: as ``IndexPlan`` has it.
+            queries: (m, d) vectors like those that will be asked for, to tune and to measure with; None: of the items
+                themselves. Their search is as hard as theirs is: give those of users.
+
+        Raises:
+            DataError: The vectors are no finite numbers, there are none, or the queries have another length.
+            ConfigError: Even looking through every list finds fewer than ``plan.recall``: quantisation loses too much.
+        """
+        plan = plan or IndexPlan()
+        vectors = _checked(vectors, "vectors")
+        asked = vectors if queries is None else _checked(queries, "queries")
+        if asked.shape[1] != vectors.shape[1]:
+            raise DataError(f"queries have {asked.shape[1]} numbers, the items' vectors {vectors.shape[1]}")
+        if len(vectors) < plan.exact_below:
+            import faiss
+
+            index = faiss.IndexFlatIP(vectors.shape[1])
+            index.add(vectors)
+            return cls(index, "exact", 1.0, 0)
+        kind: Kind = "quantised" if len(vectors) >= plan.quantise_from else "inverted"
+        rng = np.random.default_rng(plan.seed)
+        index = _filled(vectors, kind, rng)
+        drawn = asked[rng.permutation(len(asked))[: 2 * plan.n_queries]]
+        best = exact_search(vectors, drawn, plan.k).item_index
+        half = (len(drawn) + 1) // 2
+        n_probe = _tuned(index, drawn[:half], best[:half], plan)
+        index.nprobe = n_probe
+        measured = drawn[half:] if half < len(drawn) else drawn
+        truth = best[half:] if half < len(drawn) else best
+        found = index.search(measured, plan.k)[1]
+        return cls(index, kind, _recall(found, truth), n_probe)
+
+    def search(self, queries: Floats, k: int) -> Nearest:
+        """The k best items of each query.
+
+        Args:
+            queries: (n, d), finite.
+            k: Length of the lists, >= 1.
+
+        Raises:
+            DataError: The queries have another length than the items' vectors, or are no finite numbers.
+            ConfigError: k is below 1.
+        """
+        if k < 1:
+            raise ConfigError(f"k == {k}, must be >= 1")
+        asked = _checked(queries, "queries")
+        if asked.shape[1] != self.dimension:
+            raise DataError(f"queries have {asked.shape[1]} numbers, the items' vectors {self.dimension}")
+        score, item_index = self._index.search(asked, k)
+        return Nearest(item_index, np.where(item_index < 0, -np.inf, score).astype(np.float32))
+
+    def save(self, path: Path) -> None:
+        """Write it as one file of faiss's own format, with what was measured beside it in ``path.json``.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        import json
+
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+        about = {"kind": self.kind, "recall": self.recall, "n_probe": self.n_probe}
+        path.with_name(f"{path.name}.json").write_text(json.dumps(about), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> VectorIndex:
+        """Read what ``save`` wrote.
+
+        Raises:
+            DataError: A file is missing or no index.
+        """
+        import json
+
+        import faiss
+
+        try:
+            about = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
+            index = faiss.read_index(str(path))
+            found = cls(index, about["kind"], float(about["recall"]), int(about["n_probe"]))
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise DataError(
+                f"holds no vector index ({str(error).splitlines()[0]}); build it again", file=str(path)
+            ) from error
+        if found.n_probe:
+            found._index.nprobe = found.n_probe
+        return found
+
+
+def exact_search(vectors: Floats, queries: Floats, k: int) -> Nearest:
+    """The k best items of each query by comparing with all, in bounded memory.
+
+    Args:
+        vectors: (n, d) of the items.
+        queries: (m, d).
+        k: Length of the lists, >= 1.
+    """
+    score = np.full((len(queries), k), -np.inf, np.float32)
+    item_index = np.full((len(queries), k), -1, np.int64)
+    for start in range(0, len(vectors), _EXACT_ROWS):
+        part = queries @ vectors[start : start + _EXACT_ROWS].T
+        few = min(k, part.shape[1])
+        place = np.argpartition(-part, few - 1, axis=1)[:, :few]
+        score_both = np.hstack([score, np.take_along_axis(part, place, axis=1)])
+        index_both = np.hstack([item_index, place + start])
+        kept = np.argsort(-score_both, axis=1, kind="stable")[:, :k]
+        score, item_index = (np.take_along_axis(both, kept, axis=1) for both in (score_both, index_both))
+    return Nearest(item_index, score)
+
+
+def n_lists(n_items: int) -> int:
+    """Lists for as many items: about 4 sqrt(n), a power of two (faiss's guidelines for choosing an index).
+
+    Fewer where there are not enough items to learn so many centres from.
+
+    >>> n_lists(1_000_000), n_lists(10_000_000)
+    (4096, 16384)
+    """
+    enough = min(4 * math.sqrt(n_items), n_items / _FEWEST_PER_LIST)
+    return int(min(_MOST_LISTS, 2 ** max(round(math.log2(enough)), 0)))
+
+
+def _filled(vectors: Floats, kind: Kind, rng: np.random.Generator) -> Any:
+    import faiss
+
+    n, d = vectors.shape
+    lists = n_lists(n)
+    centres = faiss.IndexFlatIP(d)
+    index = (
+        faiss.IndexIVFScalarQuantizer(centres, d, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+        if kind == "quantised"
+        else faiss.IndexIVFFlat(centres, d, lists, faiss.METRIC_INNER_PRODUCT)
+    )
+    sample = rng.choice(n, min(n, lists * _PER_LIST), replace=False)
+    report("index", 0, 2, f"{lists:,} lists from {len(sample):,} of {n:,} items")
+    index.train(vectors[np.sort(sample)])
+    report("index", 1, 2, "items into lists")
+    index.add(vectors)
+    report("index", 2, 2)
+    return index
+
+
+def _tuned(index: Any, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> int:
+    """The fewest lists, doubled from 1 and then halved in between, that reach the recall."""
+    low, high = 0, 1
+    while not _reaches(index, high, queries, best, plan):
+        if high == index.nlist:
+            raise ConfigError(
+                f"looking through every list finds fewer than {plan.recall:.1%} of the best items; lower recall, or "
+                "raise quantise_from to keep whole numbers"
+            )
+        low, high = high, min(2 * high, index.nlist)
+    while high - low > max(1, high // 16):
+        middle = (low + high) // 2
+        low, high = (low, middle) if _reaches(index, middle, queries, best, plan) else (middle, high)
+    return high
+
+
+def _reaches(index: Any, n_probe: int, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> bool:
+    index.nprobe = n_probe
+    return _recall(index.search(queries, plan.k)[1], best) >= plan.recall
+
+
+def _recall(found: npt.NDArray[np.int64], best: npt.NDArray[np.int64]) -> float:
+    hits = (found[:, :, np.newaxis] == best[:, np.newaxis, :]) & (best >= 0)[:, np.newaxis, :]
+    return float(hits.any(axis=1).sum() / max(int((best >= 0).sum()), 1))
+
+
+def _checked(vectors: Floats, name: str) -> Floats:
+    found = np.ascontiguousarray(vectors, np.float32)
+    if found.ndim != 2 or not found.size:
+        raise DataError(f"{name} have shape {found.shape}, must be (n, d) with at least one")
+    if not np.isfinite(found).all():
+        raise DataError(f"{name} hold NaN or infinite numbers; they must be finite")
+    return found
