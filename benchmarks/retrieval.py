@@ -68,9 +68,8 @@ def main() -> int:
     index = VectorIndex.build(items, plan=IndexPlan(recall=0.965, k=K), queries=tuned_on)
     built = time.perf_counter() - start
     print(f"{given.items:,} items of {WIDTH} numbers, {'independent' if given.hard else 'factors of real tastes'}")
-    print(
-        f"{index.kind}, {index.n_probe} lists looked through, built in {built:.0f} s, {resident() - before:,.0f} MB more"
-    )
+    more = resident() - before
+    print(f"{index.kind}, {index.n_probe} lists looked through, built in {built:.0f} s, {more:,.0f} MB more")
     recall = share_found(index, items, asked)
     p50, p99 = latencies(index, asked)
     print(f"recall@{K}      {recall:8.3f}   (bar: >= {FLOOR})")
