@@ -23,10 +23,13 @@ def read_configs(path: Path | None) -> dict[str, dict[str, Any]]:
 
     if path is None:
         return {}
-    expected = 'must be JSON like {"ease": {"reg": 300}}, as `screentest tune` writes it'
+    example = ' like {"ease": {"reg": 300}}, as `screentest tune` writes it'
+    expected = f"must be JSON{example}"
     try:
         configs = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"--configs {path}: {error.strerror}; must be a file that holds JSON{example}") from error
+    except ValueError as error:
         raise ConfigError(f"--configs {path}: {error}; {expected}") from error
     if not isinstance(configs, dict) or not all(isinstance(options, dict) for options in configs.values()):
         raise ConfigError(f"--configs {path}: {expected}")

@@ -103,6 +103,11 @@ def test_configs_that_cannot_be_used_are_refused_before_any_work(tmp_path: Path,
         read_configs(path)
 
 
+def test_json_in_place_of_a_file_is_told_that_a_file_is_wanted() -> None:
+    with pytest.raises(ConfigError, match=r"^--configs .*: No such file or directory; must be a file that holds JSON"):
+        read_configs(Path('{"ease": {"diversity": 0.5}}'))
+
+
 def test_configs_of_an_unknown_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "configs.json"
     path.write_text(json.dumps({"nobody": {}}))
