@@ -62,7 +62,8 @@ def failure_hints(
         log = folder.servers / "policy.log"
         found = failed_answers(log, "challenger")
         limit = "the time allowed" if request.model_timeout_s is None else f"{request.model_timeout_s:g} s"
-        text = f"{found.late:,} of the challenger's answers took longer than {limit}, {found.other:,} failed otherwise ({log})"
+        late = f"{found.late:,} of the challenger's answers took longer than {limit}"
+        text = f"{late}, {found.other:,} failed otherwise ({log})"
         if found.late:
             text += f"; against late ones: a longer SCREENTEST_MODEL_TIMEOUT_S, {fewer}; {_MODELS}"
         hints.append(("failed answers", text))

@@ -43,9 +43,9 @@ def test_who_reads_of_errors_is_told_which_and_what_helps(folder: RolloutFolder)
     [(name, text)] = failure_hints(folder, request(folder), ("error_rate",))
     assert name == "failed answers"
     assert text == (
-        f"2 of the challenger's answers took longer than 2 s, 1 failed otherwise ({folder.servers / 'policy.log'}); against "
-        "late ones: a longer SCREENTEST_MODEL_TIMEOUT_S, a lower SCREENTEST_CONNECTIONS than 24; which models are "
-        "slow: docs/MODELS.md"
+        f"2 of the challenger's answers took longer than 2 s, 1 failed otherwise ({folder.servers / 'policy.log'}); "
+        "against late ones: a longer SCREENTEST_MODEL_TIMEOUT_S, a lower SCREENTEST_CONNECTIONS than 24; which models "
+        "are slow: docs/MODELS.md"
     )
 
 
