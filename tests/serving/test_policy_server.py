@@ -34,6 +34,7 @@ def test_a_session_from_choose_to_the_counted_click(policy: Policy) -> None:
     latency_ms, ts = exposure.pop("latency_ms"), exposure.pop("ts")
     assert latency_ms > 0
     assert ts > 1.7e9
+    assert exposure.pop("commit_number") >= 1
     assert exposure == {
         "decision_id": shown["decision_id"],
         "experiment": route.experiment,
