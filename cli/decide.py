@@ -73,6 +73,13 @@ def _spec(path: Path, engine: Engine) -> ExperimentSpec:
         rollouts = list_rollouts(engine)
         if not rollouts:
             raise RolloutError(f"{path} holds no rollout; name the experiment spec's file first")
+        if len(rollouts) > 1:
+            others = ", ".join(record.experiment for record in rollouts[1:])
+            typer.echo(
+                f"{path} holds {len(rollouts)} rollouts; this is {rollouts[0].experiment}, the newest. Others, by "
+                f"their spec's file: {others}",
+                err=True,
+            )
         return parse_spec(rollouts[0].spec)
     return read_spec(path)
 

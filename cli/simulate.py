@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import ConfigError
+from core.file_lock import alone
 from core.files import write_whole
 from core.settings import Settings, load_settings
 
@@ -101,18 +102,20 @@ def simulate(
     wanted = (0 if every else 1) if rounds is None else rounds
     settings = load_settings(data_source_path=data or None)
     world_plan = WorldPlan(world.value, visitors, daily, seed)
-    arms, simulation = _begin(
-        settings, plan, world_plan, models=models, run=run, spec=experiment, configs=configs, out=out, quiet=json
-    )
-    look = _Look(simulation, settings, arms)
-    try:
-        run_rounds(simulation, sessions=sessions, rounds=wanted, every=pause, after=look.take, quiet=json)
-    except KeyboardInterrupt:
-        typer.echo(f"stopped after {simulation.log.next_session():,} sessions; the same command goes on", err=True)
-        if not simulation.log.next_session():
-            return
-        look.last = None
-    found = look.last or results(simulation)
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out / "simulation.lock", f"a simulation in {out}"):
+        arms, simulation = _begin(
+            settings, plan, world_plan, models=models, run=run, spec=experiment, configs=configs, out=out, quiet=json
+        )
+        look = _Look(simulation, settings, arms)
+        try:
+            run_rounds(simulation, sessions=sessions, rounds=wanted, every=pause, after=look.take, quiet=json)
+        except KeyboardInterrupt:
+            typer.echo(f"stopped after {simulation.log.next_session():,} sessions; the same command goes on", err=True)
+            if not simulation.log.next_session():
+                return
+            look.last = None
+        found = look.last or results(simulation)
     if json:
         typer.echo(json_format.dumps(document(found), indent=2, ensure_ascii=False))
         return

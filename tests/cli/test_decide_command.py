@@ -157,6 +157,15 @@ def test_what_came_in_after_a_look_is_no_part_of_it(tmp_path: Path) -> None:
     assert "every look comes out as recorded, to the last bit: 1 in all" in told.output
 
 
+def test_the_newest_of_several_rollouts_is_taken_and_that_is_told(run: Path) -> None:
+    engine = open_database(f"sqlite:///{run / 'events.db'}")
+    begin_rollout(engine, SPEC.model_copy(update={"name": "later"}))
+    write(run, replace(visit(0, 0, np.random.default_rng(1))[0], decision_id="other", experiment="later"))
+    engine.dispose()
+    told = decide(run)
+    assert "holds 2 rollouts; this is later, the newest. Others, by their spec's file: replayed" in told.stderr
+
+
 def test_it_decides_on_what_there_is(run: Path) -> None:
     found = json.loads(decide(run, "--json").output)
     assert (found["step_percent"], found["sessions"], found["decision"]) == (50, 800, "promote")

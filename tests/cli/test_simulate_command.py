@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from cli import simulation as simulation_module
 from cli.simulate import simulate
 from core.errors import ConfigError, UnknownName
+from core.file_lock import alone
 from core.settings import load_settings
 from loaders.export import write_movielens_csv
 from loaders.prepared import write_prepared
@@ -136,6 +138,16 @@ def test_the_two_models_of_a_demo_on_its_data(out: Path, tmp_path: Path, monkeyp
     nowhere = run(*given)
     assert isinstance(nowhere.exception, ConfigError)
     assert "MLFLOW_TRACKING_URI is not set" in str(nowhere.exception)
+
+
+def test_two_of_them_do_not_write_into_one_folder(data: Path, out: Path) -> None:
+    given = ["--data", str(data), "--models", "popularity,item_knn", "--out", str(out), *SMALL]
+    with alone(out / "simulation.lock", "the first"):
+        second = run(*given)
+    assert isinstance(second.exception, ConfigError)
+    assert f"a simulation in {out} is under way in process {os.getpid()}" in str(second.exception)
+    assert not (out / "sessions").exists()
+    assert run(*given, "--strategies", "fixed").exit_code == 0
 
 
 def test_stopped_by_ctrl_c_it_tells_what_there_is(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
