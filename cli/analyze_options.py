@@ -1,18 +1,12 @@
-"""The options of ``screentest analyze``: what each is called, what it says of itself, and the plan they make."""
+"""The options of ``screentest analyze``: what each is called, and what it says of itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from experiments.analysis import AnalysisPlan
 
 
 class Method(StrEnum):
@@ -38,6 +32,14 @@ class Adjust(StrEnum):
 
     cuped = "cuped"
     lin = "lin"
+
+
+class Every(StrEnum):
+    """Of the readings over time."""
+
+    day = "day"
+    week = "week"
+    month = "month"
 
 
 class Lang(StrEnum):
@@ -81,6 +83,21 @@ Segment = Annotated[str, typer.Option(help="Column to compare within, corrected 
 Session = Annotated[
     str, typer.Option(help="Column of sessions; as a metric or a denominator (A/SESSION:ratio) they are counted.")
 ]
+Time = Annotated[
+    str,
+    typer.Option(help="Column of times (seconds since 1970, dates, ISO 8601): readings over time, odd days, shifts."),
+]
+EveryOption = Annotated[
+    Every | None, typer.Option(help="time: by day, week or month.", show_default="by how long it ran")
+]
+UtcOffset = Annotated[
+    int | None,
+    typer.Option(help="time: minutes that days are ahead of UTC, 540 for Seoul.", show_default="0", min=-720, max=840),
+]
+Earlier = Annotated[
+    str, typer.Option(help="Column of what units had in an earlier experiment: does it still show in this one?")
+]
+Html = Annotated[Path | None, typer.Option(help="Write a page with charts to this file.")]
 MethodOption = Annotated[
     Method,
     typer.Option(help="fixed: one look, planned; sequential: as often as you like; group: a planned number of looks."),
@@ -105,86 +122,3 @@ Weights = Annotated[str, typer.Option(help="Intended split, e.g. control=50,b=25
 Language = Annotated[Lang, typer.Option(help="Language of the sentences.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path | None, typer.Option(help="Write the JSON to this file too.")]
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """What was decided before the data were seen, as it was written.
-
-    Attributes:
-        control: The variant that the others are compared with.
-        method: How the figures are to be read.
-        alpha: Error of the whole analysis.
-        correction: For several metrics and variants.
-        n_star: For ``sequential``; None: not given.
-        look: For ``group``, LOOK/LOOKS; empty: not given.
-        loss: For ``bayesian``; None: not given.
-        prior_sd: 0 for a flat prior.
-        weights: VARIANT=NUMBER,…; empty: even.
-    """
-
-    control: str
-    method: Method
-    alpha: float
-    correction: Correction
-    n_star: float | None
-    look: str
-    loss: float | None
-    prior_sd: float
-    weights: str
-
-    def plan(self) -> AnalysisPlan:
-        """The plan they make.
-
-        Raises:
-            ConfigError: An option is not allowed, or not with this method.
-        """
-        from experiments.analysis import LOSS_THRESHOLD, N_STAR, AnalysisPlan
-        from experiments.bayes.bayesian_lift import FLAT, NormalPrior
-
-        for option, given, belongs in (
-            ("look", bool(self.look), Method.group),
-            ("n-star", self.n_star is not None, Method.sequential),
-            ("loss", self.loss is not None, Method.bayesian),
-        ):
-            if given and self.method is not belongs:
-                raise ConfigError(
-                    f"--{option} belongs to --method {belongs.value}, not to {self.method.value}; leave it out"
-                )
-        look, looks = _look(self.look or "1/1")
-        return AnalysisPlan(
-            control=self.control,
-            method=self.method.value,
-            alpha=self.alpha,
-            correction=self.correction.value,
-            n_star=N_STAR if self.n_star is None else self.n_star,
-            look=look,
-            looks=looks,
-            prior=NormalPrior(0.0, self.prior_sd) if self.prior_sd else FLAT,
-            loss_threshold=LOSS_THRESHOLD if self.loss is None else self.loss,
-            weights=_weights(self.weights),
-        )
-
-
-def _look(text: str) -> tuple[int, int]:
-    this, slash, looks = text.partition("/")
-    if not (slash and this.isdigit() and looks.isdigit()):
-        raise ConfigError(f"look == {text!r}, must be LOOK/LOOKS, e.g. 2/5")
-    return int(this), int(looks)
-
-
-def _weights(text: str) -> dict[str, float] | None:
-    found: dict[str, float] = {}
-    given: list[str] = []
-    for part in filter(None, text.split(",")):
-        name, equals, weight = part.rpartition("=")
-        try:
-            found[name] = float(weight)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise ConfigError(f"weights == {text!r}, must be VARIANT=NUMBER,…, e.g. control=50,b=50")
-        if name in given:
-            raise ConfigError(f"weights == {text!r} names {name!r} twice")
-        given.append(name)
-    return found or None

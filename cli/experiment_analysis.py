@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from cli.analysis_over_time import Before, Earlier, OverTime, before, earlier, over_time, read_days
 from cli.experiment_arms import Arms, Note
 from cli.experiment_question import Question
 from events.unit_aggregate import ArmCell, rows_without_unit
@@ -59,6 +60,9 @@ class Analysed:
         excluded: What was not counted.
         segments: By segment; empty where none was asked for.
         notes: On covariates and strata.
+        over_time: None where no column of times was named.
+        before: Whether the arms were alike before, by the covariate; empty without one.
+        earlier: Whether an earlier experiment shows; empty where none was named.
     """
 
     question: Question
@@ -67,6 +71,9 @@ class Analysed:
     excluded: tuple[Excluded, ...]
     segments: tuple[SegmentedMetric, ...]
     notes: tuple[Note, ...]
+    over_time: OverTime | None = None
+    before: tuple[Before, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
 
 
 def analysed(path: Path, question: Question, plan: AnalysisPlan, *, threads: int | None = None) -> Analysed:
@@ -85,15 +92,16 @@ def analysed(path: Path, question: Question, plan: AnalysisPlan, *, threads: int
     used = {column for metric in question.parsed() for column in metric.columns}
     needed = used - {question.session}
     names = sorted({*question.named_columns(), *(used - needed)})
+    every = sorted({*names, *needed, *([question.time] if question.time else [])})
     # Read as text, or "007" would be 7 and ids of twenty digits would not be told apart.
     texts = [name for name in names if name not in needed]
-    with open_experiment(
-        path, columns=sorted({*names, *needed}), numbers=sorted(needed), texts=texts, threads=threads
-    ) as table:
+    with open_experiment(path, columns=every, numbers=sorted(needed), texts=texts, threads=threads) as table:
         metrics = question.parsed(name for name in needed if table.schema()[name].is_boolean())
         nameless = rows_without_unit(table, question.unit)
         whole = Arms.of(table, question, metrics, None)
         parts = None if question.segment is None else Arms.of(table, question, metrics, question.segment)
+        days = read_days(table, question, metrics) if question.time else None
+        former = Arms.of(table, replace(question, tests=()), metrics, question.earlier) if question.earlier else None
     units = _units(whole.cells)
     found = [whole.compared(place, units, plan.control) for place in range(len(metrics))]
     analysis = analyse(plan, units, [arms for arms, _ in found])
@@ -105,6 +113,9 @@ def analysed(path: Path, question: Question, plan: AnalysisPlan, *, threads: int
         excluded=_excluded(whole.cells, metrics, nameless, [] if parts is None else parts.cells),
         segments=() if parts is None else _segmented(parts, analysis),
         notes=(*whole.notes(), *(note for _, notes in found for note in notes)),
+        over_time=None if days is None else over_time(days, question, metrics, analysis),
+        before=before(whole, analysis),
+        earlier=() if former is None else earlier(former, analysis),
     )
 
 

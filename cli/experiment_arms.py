@@ -83,15 +83,22 @@ class Arms:
         key, metric = (place, variant, segment), self.metrics[place]
         if key in self.quantiles:
             return self.quantiles[key]
-        strata = list(self.moments.get(key, {}).values())
-        if not strata:
+        found = self.whole(place, variant, segment)
+        if found is None:
             return NO_UNITS
-        found = strata[0]
-        for stratum in strata[1:]:
-            found = found.merge(stratum)
         if metric.kind == "proportion" and found.n:
             return proportion_estimate(found.n, round(float(found.mean[0]) * found.n))
         return ratio_estimate(found) if metric.kind == "ratio" else mean_estimate(found)
+
+    def whole(self, place: int, variant: str, segment: str = "") -> Moments | None:
+        """An arm's moments, its strata together; None where it has none."""
+        strata = list(self.moments.get((place, variant, segment), {}).values())
+        if not strata:
+            return None
+        found = strata[0]
+        for stratum in strata[1:]:
+            found = found.merge(stratum)
+        return found
 
     def reduced(self, place: int, variant: str, control: str, segment: str = "") -> Reduced | None:
         """Both arms with what was known beforehand taken out; None where nothing was, or an arm is not there."""
@@ -145,9 +152,13 @@ class Arms:
         )
         return arms, notes
 
+    def parts(self) -> list[str]:
+        """What arms are divided by, in order; empty for units that name none."""
+        return sorted({segment for _, _, segment in (*self.moments, *self.quantiles)})
+
     def segments(self) -> list[str]:
         """Their names in order; units that name none are of no segment."""
-        return sorted({segment for _, _, segment in (*self.moments, *self.quantiles) if segment})
+        return [segment for segment in self.parts() if segment]
 
     def notes(self) -> list[Note]:
         """On covariates and strata as they were found in the file."""

@@ -10,6 +10,7 @@ from events.unit_aggregate import Reduction
 from experiments.inference.fixed_tests import N_RESAMPLES, TESTS, ChosenTest, Test, check_test
 from experiments.inference.variance_reduction import Adjustment
 from experiments.metrics import Metric, MetricKind, parse_metric
+from experiments.over_time.periods import Period
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Question:
         tests: ``TEST`` for every metric, or ``METRIC=TEST``, the metric as written, for one.
         n_resamples: Of a bootstrap.
         seed: Of a bootstrap.
+        time: Column of times; empty: nothing is read over time.
+        every: Periods to read it by; None: by how long it ran.
+        utc_offset: Minutes that the clock of days is ahead of UTC.
+        earlier: Column of what units had in an earlier experiment; empty: none.
         session: Column of sessions: as a metric or a denominator its different values are counted; empty: none.
     """
 
@@ -45,6 +50,10 @@ class Question:
     n_resamples: int = N_RESAMPLES
     seed: int = 0
     session: str = ""
+    time: str = ""
+    every: Period | None = None
+    utc_offset: int = 0
+    earlier: str = ""
 
     def __post_init__(self) -> None:
         for option, named in (("lower-is-better", self.lower_is_better), ("guardrail", self.guardrails)):
@@ -84,7 +93,7 @@ class Question:
 
     def named_columns(self) -> set[str]:
         """Columns of names, as against numbers."""
-        return {name for name in (self.unit, self.variant, self.segment, self.stratify) if name}
+        return {name for name in (self.unit, self.variant, self.segment, self.stratify, self.earlier) if name}
 
     def is_guardrail(self, place: int) -> bool:
         """Whether the metric at a place must not get worse."""

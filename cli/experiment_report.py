@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli.analysis_time_report import time_document
 from cli.experiment_analysis import Analysed, Excluded, Reason, SegmentedMetric
 from cli.experiment_arms import Note, ReadingNote
 from experiments.analysis import Finding
@@ -131,6 +132,7 @@ def document(found: Analysed) -> dict[str, Any]:
         ],
         "notes": [note._asdict() for note in found.notes],
         "segments": [row for one in found.segments for row in _segment_rows(one)],
+        **time_document(found),
         "verdict": {
             "decision": reached.kind,
             "reason": reached.reason,

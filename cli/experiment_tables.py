@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from cli.analysis_over_time import OverTime
+from cli.analysis_time_report import period_rows, time_sentences
 from cli.experiment_analysis import Analysed, SegmentedMetric
 from cli.experiment_report import remarks, sentence
 from experiments.analysis import Finding
 from experiments.figures import Language, count, pvalue
-from experiments.metric_figures import relative_text, value_text
+from experiments.metric_figures import effect_text, interval_text, relative_text, value_text
 from experiments.verdict_words import SENTENCES, finding_effect_text, finding_interval_text, numbers_sentences
 
 _HEADINGS: dict[Language, dict[str, str]] = {
@@ -26,6 +29,9 @@ _HEADINGS: dict[Language, dict[str, str]] = {
         "relative": "relative",
         "interval": "interval",
         "pvalue_adjusted": "p",
+        "period": "period",
+        "so_far": "so far",
+        "so_far_interval": "interval so far",
     },
     "ko": {
         "metric": "지표",
@@ -38,6 +44,9 @@ _HEADINGS: dict[Language, dict[str, str]] = {
         "relative": "상대 차이",
         "interval": "구간",
         "pvalue_adjusted": "p",
+        "period": "기간",
+        "so_far": "누적 차이",
+        "so_far_interval": "누적 구간",
     },
 }
 #: Columns where nobody looks at a terminal: no table is that wide, and none is cut.
@@ -56,59 +65,95 @@ def tell(found: Analysed, language: Language) -> None:
     """All of it, in one language."""
     out = console()
     out.print(sentence(found, language), style="bold", soft_wrap=True)
-    out.print(_comparisons(found, language))
+    names = ("metric", "variant", "value", "control", "difference", "relative", "interval", "pvalue_adjusted")
+    out.print(_table(language, names, comparison_rows(found, language), texts=2))
     for finding in found.analysis.findings:
         for line in numbers_sentences(found.analysis, finding, language):
             out.print(f"- {line}", soft_wrap=True)
     for line in remarks(found, language):
         out.print(f"- {line}", soft_wrap=True)
     for one in found.segments:
-        told = SENTENCES[language]["segments"].format(
-            metric=one.metric.name,
-            variant=one.variant,
-            control=found.analysis.plan.control,
-            heterogeneity=pvalue(one.report.heterogeneity.pvalue),
+        out.print(f"\n{segments_sentence(found, one, language)}", soft_wrap=True)
+        names = ("segment", "units", "difference", "relative", "interval", "pvalue_adjusted")
+        out.print(_table(language, names, segment_rows(found, one, language), texts=1))
+    if found.over_time is not None and found.over_time.period is not None:
+        names = ("period", "metric", "variant", "units", "difference", "interval", "so_far", "so_far_interval")
+        out.print()
+        out.print(_table(language, names, period_table_rows(found.over_time, language), texts=3))
+    for line in time_sentences(found, language):
+        out.print(f"- {line}", soft_wrap=True)
+
+
+def heading(language: Language, name: str) -> str:
+    """What a column is called."""
+    return _HEADINGS[language][name]
+
+
+def comparison_rows(found: Analysed, language: Language) -> list[tuple[str, ...]]:
+    """Metric, variant, both values, and the figures of the comparison."""
+    return [
+        (
+            finding.metric.name,
+            finding.variant,
+            value_text(finding.metric, finding.comparison.treatment_value, language),
+            value_text(finding.metric, finding.comparison.control_value, language),
+            *_figures(finding, language),
         )
-        out.print(f"\n{told}", soft_wrap=True)
-        out.print(_segments(found, one, language))
+        for finding in found.analysis.findings
+    ]
 
 
-def table(language: Language, *names: str, texts: int) -> Table:
+def segments_sentence(found: Analysed, one: SegmentedMetric, language: Language) -> str:
+    """What a table of segments is of."""
+    return SENTENCES[language]["segments"].format(
+        metric=one.metric.name,
+        variant=one.variant,
+        control=found.analysis.plan.control,
+        heterogeneity=pvalue(one.report.heterogeneity.pvalue),
+    )
+
+
+def segment_rows(found: Analysed, one: SegmentedMetric, language: Language) -> list[tuple[str, ...]]:
+    """Segment, units, and the figures of the comparison within it."""
+    whole = next(
+        finding for finding in found.analysis.findings if (finding.metric, finding.variant) == (one.metric, one.variant)
+    )
+    rows = []
+    for row in one.report.segments:
+        part = whole._replace(comparison=row.comparison, pvalue_adjusted=row.pvalue_adjusted)
+        units = count(row.comparison.control_n + row.comparison.treatment_n)
+        rows.append((row.segment, units, *_figures(part, language)))
+    return rows
+
+
+def period_table_rows(seen: OverTime, language: Language) -> list[tuple[str, ...]]:
+    """Period, metric, variant, units that came, the difference in it and until its end."""
+    return [
+        (
+            period,
+            one.metric.name,
+            one.variant,
+            count(reading.alone.control_n + reading.alone.treatment_n),
+            effect_text(one.metric, reading.alone.effect_size, language),
+            interval_text(one.metric, reading.alone.ci_lower, reading.alone.ci_upper, language),
+            effect_text(one.metric, reading.so_far.effect_size, language),
+            interval_text(one.metric, reading.so_far.ci_lower, reading.so_far.ci_upper, language),
+        )
+        for one, reading, period in period_rows(seen)
+    ]
+
+
+def _table(language: Language, names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> Table:
     """Columns of texts, then of numbers."""
     made = Table(box=None, pad_edge=False)
     for place, name in enumerate(names):
         if place < texts:
             # Broken where a line is too short, never cut: nothing of a name may be lost.
-            made.add_column(_HEADINGS[language][name], overflow="fold")
+            made.add_column(heading(language, name), overflow="fold")
         else:
-            made.add_column(_HEADINGS[language][name], justify="right", no_wrap=True)
-    return made
-
-
-def _comparisons(found: Analysed, language: Language) -> Table:
-    names = ("metric", "variant", "value", "control", "difference", "relative", "interval", "pvalue_adjusted")
-    made = table(language, *names, texts=2)
-    for finding in found.analysis.findings:
-        compared = finding.comparison
-        made.add_row(
-            finding.metric.name,
-            finding.variant,
-            value_text(finding.metric, compared.treatment_value, language),
-            value_text(finding.metric, compared.control_value, language),
-            *_figures(finding, language),
-        )
-    return made
-
-
-def _segments(found: Analysed, one: SegmentedMetric, language: Language) -> Table:
-    made = table(language, "segment", "units", "difference", "relative", "interval", "pvalue_adjusted", texts=1)
-    whole = next(
-        finding for finding in found.analysis.findings if (finding.metric, finding.variant) == (one.metric, one.variant)
-    )
-    for row in one.report.segments:
-        part = whole._replace(comparison=row.comparison, pvalue_adjusted=row.pvalue_adjusted)
-        units = count(row.comparison.control_n + row.comparison.treatment_n)
-        made.add_row(row.segment, units, *_figures(part, language))
+            made.add_column(heading(language, name), justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
