@@ -37,7 +37,8 @@ LEARNED_ANEW: dict[str, dict[str, Any]] = {
     "ease": {},
     "ials": {"epochs": 4},
     "item_knn": {},
-    "ncf": {"epochs": 3},
+    # After three epochs the weights are mostly those it was drawn with, which say nothing of anybody.
+    "ncf": {"epochs": 10},
     "sequence_knn": {},
     "user_knn": {},
 }
