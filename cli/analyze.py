@@ -36,6 +36,7 @@ def analyze(
     method: given.MethodOption = given.Method.fixed,
     lower_is_better: given.LowerIsBetter = [],  # noqa: B006
     guardrail: given.Guardrail = [],  # noqa: B006
+    non_inferiority: given.NonInferiority = [],  # noqa: B006
     alpha: given.Alpha = 0.05,
     correction: given.CorrectionOption = given.Correction.holm,
     n_star: given.NStar = None,

@@ -104,6 +104,13 @@ MethodOption = Annotated[
 ]
 LowerIsBetter = Annotated[list[str], typer.Option(help="A metric, as written above, that should fall.")]
 Guardrail = Annotated[list[str], typer.Option(help="A metric, as written above, that must not get worse.")]
+NonInferiority = Annotated[
+    list[str],
+    typer.Option(
+        help="Share of the control's value that guardrails may lose, e.g. .02; METRIC=.02 for one. To be promoted a "
+        "variant must be shown to lose less."
+    ),
+]
 Alpha = Annotated[float, typer.Option(help="Error of the whole analysis.")]
 CorrectionOption = Annotated[Correction, typer.Option(help="For several metrics and variants.")]
 NStar = Annotated[

@@ -38,6 +38,7 @@ class Request:
     method: Method
     lower_is_better: list[str]
     guardrail: list[str]
+    non_inferiority: list[str]
     alpha: float
     correction: Correction
     n_star: float | None
@@ -68,6 +69,7 @@ class Request:
             guardrails=tuple(self.guardrail),
             covariate=self.covariate,
             lower_is_better=tuple(self.lower_is_better),
+            margins=tuple(self.non_inferiority),
             stratify=self.stratify,
             adjust=(self.adjust or Adjust.cuped).value,
             tests=tuple(self.test),

@@ -149,6 +149,7 @@ class Arms:
                 if (place, variant, segment) in self.samples
             },
             guardrail=self.question.is_guardrail(place),
+            margin=self.question.margin_of(place),
         )
         return arms, notes
 

@@ -25,6 +25,8 @@ class Question:
         guardrails: As written, of the metrics that must not get worse.
         covariate: As written; empty: none.
         lower_is_better: As written, of the metrics that should fall.
+        margins: ``SHARE`` for every guardrail, or ``METRIC=SHARE``, the metric as written, for one: what may be lost of
+            the control's value.
         stratify: Column of strata known before the experiment; empty: none.
         adjust: How the covariate is taken out.
         tests: ``TEST`` for every metric, or ``METRIC=TEST``, the metric as written, for one.
@@ -44,6 +46,7 @@ class Question:
     guardrails: tuple[str, ...] = ()
     covariate: str = ""
     lower_is_better: tuple[str, ...] = ()
+    margins: tuple[str, ...] = ()
     stratify: str = ""
     adjust: Adjustment = "cuped"
     tests: tuple[str, ...] = ()
@@ -62,7 +65,12 @@ class Question:
                     raise ConfigError(f"{option} names {text!r}, must be one of the metrics: {', '.join(self.metrics)}")
         if len(set(self.metrics)) < len(self.metrics):
             raise ConfigError(f"metrics == {', '.join(self.metrics)}; each must be named once")
+        if self.margins and not self.guardrails:
+            raise ConfigError(
+                "non-inferiority is of guardrails; name one by --guardrail, or leave --non-inferiority out"
+            )
         for place, text in enumerate(self.metrics):
+            self.margin_of(place)
             chosen = self.test_of(place)
             if not chosen.adjustable and (self.covariate or self.stratify):
                 option = "--covariate" if self.covariate else "--stratify"
@@ -90,6 +98,32 @@ class Question:
             found[metric] = test
         chosen = found.get(self.metrics[place], found.get("", "auto"))
         return ChosenTest(chosen, self.n_resamples, self.seed)
+
+    def margin_of(self, place: int) -> float | None:
+        """Share of the control's value that the metric at a place may lose; None where nothing was said of it.
+
+        Raises:
+            ConfigError: A margin is not allowed, is of no guardrail, or two are given for the same.
+        """
+        found: dict[str, float] = {}
+        for text in self.margins:
+            metric, equals, written = text.rpartition("=")
+            try:
+                share = float(written)
+            except ValueError:
+                share = 0.0
+            if not 0 < share < 1:
+                raise ConfigError(f"non-inferiority == {text!r}, must be above 0 and below 1, e.g. .02, or METRIC=.02")
+            if equals and metric not in self.guardrails:
+                raise ConfigError(
+                    f"non-inferiority names {metric!r}, must be one of the guardrails: {', '.join(self.guardrails)}"
+                )
+            if metric in found:
+                raise ConfigError(f"non-inferiority is given twice for {metric or 'every guardrail'}")
+            found[metric] = share
+        if not self.is_guardrail(place):
+            return None
+        return found.get(self.metrics[place], found.get(""))
 
     def named_columns(self) -> set[str]:
         """Columns of names, as against numbers."""

@@ -11,8 +11,14 @@ from experiments.analysis import Finding
 from experiments.figures import Language, count
 from experiments.inference.adjustment import AdjustmentNote
 from experiments.inference.post_stratification import StratificationNote
-from experiments.inference.status_words import ADJUSTMENT_WORDS, STRATIFICATION_WORDS, status_sentence
+from experiments.inference.status_words import (
+    ADJUSTMENT_WORDS,
+    NON_INFERIORITY_WORDS,
+    STRATIFICATION_WORDS,
+    status_sentence,
+)
 from experiments.json_document import json_document
+from experiments.metric_figures import relative_text
 from experiments.verdict_words import verdict_sentence
 
 _REASONS: dict[Language, dict[Reason, str]] = {
@@ -67,6 +73,20 @@ _NOTE_WORDS: dict[Language, dict[ReadingNote, str]] = {
 }
 
 
+_BOUNDS: dict[Language, str] = {
+    "en": "at worst {bound}, tolerable {allowed}",
+    "ko": "최악의 경우 {bound}, 허용 {allowed}",
+}
+_WATCHED: dict[Language, str] = {
+    "en": (
+        "Guardrails ({metrics}) are read by the sequential method here: whoever looks again and again would otherwise "
+        "find harm where there is none."
+    ),
+    "ko": (
+        "가드레일({metrics})은 여기서 순차적 방법으로 판단합니다. 그러지 않으면 여러 번 볼수록 있지도 않은 피해를 "
+        "발견하게 됩니다."
+    ),
+}
 _MEAN_DISAGREES: dict[Language, str] = {
     "en": (
         "Most units and the mean point to different variants: a few large values make the mean. The ranks decide here; "
@@ -94,6 +114,10 @@ def remarks(found: Analysed, language: Language) -> list[str]:
             told.append(
                 f"{finding.metric.name}, {finding.variant}: {status_sentence(finding.comparison.status, language)}"
             )
+    told += [_safety_words(finding, language) for finding in found.analysis.findings if finding.safety is not None]
+    watched = [finding.metric.name for finding in found.analysis.findings if _is_watched(found, finding)]
+    if watched:
+        told.append(_WATCHED[language].format(metrics=", ".join(dict.fromkeys(watched))))
     for finding in found.analysis.findings:
         if _mean_disagrees(finding):
             told.append(f"{finding.metric.name}, {finding.variant}: {_MEAN_DISAGREES[language]}")
@@ -130,6 +154,7 @@ def document(found: Analysed) -> dict[str, Any]:
             }
             for one in found.excluded
         ],
+        "non_inferiority": [_safety_row(finding) for finding in analysis.findings if finding.safety is not None],
         "notes": [note._asdict() for note in found.notes],
         "segments": [row for one in found.segments for row in _segment_rows(one)],
         **time_document(found),
@@ -150,6 +175,20 @@ def _note_words(note: Note, language: Language) -> str:
         **_NOTE_WORDS[language],
     }
     return words[note.note]
+
+
+def _safety_words(finding: Finding, language: Language) -> str:
+    safety = finding.safety
+    assert safety is not None
+    words = NON_INFERIORITY_WORDS[language][safety.verdict]
+    bound, allowed = (relative_text(one, language) for one in (safety.bound, safety.worst_allowed))
+    bounds = _BOUNDS[language].format(bound=bound, allowed=allowed)
+    return f"{finding.metric.name}, {finding.variant}: {words} ({bounds})"
+
+
+def _is_watched(found: Analysed, finding: Finding) -> bool:
+    """Whether it is read by another way than the method, because that would not bear looking again and again."""
+    return found.analysis.plan.method == "bayesian" and finding.test == "sequential"
 
 
 def _mean_disagrees(finding: Finding) -> bool:
@@ -186,6 +225,26 @@ def _comparison(finding: Finding) -> dict[str, Any]:
             "variance_reduction": finding.variance_reduction,
             "status": compared.status,
             "explanation": "" if compared.status == "ok" else status_sentence(compared.status, "en"),
+        }
+    )
+
+
+def _safety_row(finding: Finding) -> dict[str, Any]:
+    safety = finding.safety
+    assert safety is not None
+    return json_document(
+        {
+            "metric": finding.metric.name,
+            "variant": finding.variant,
+            "margin": abs(safety.worst_allowed),
+            "verdict": safety.verdict,
+            "rel_effect_size": safety.effect_size,
+            "bound": safety.bound,
+            "worst_allowed": safety.worst_allowed,
+            "pvalue": safety.pvalue,
+            "status": safety.status,
+            "sentence": _safety_words(finding, "en"),
+            "sentence_ko": _safety_words(finding, "ko"),
         }
     )
 

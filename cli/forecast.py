@@ -123,6 +123,11 @@ def _analysed(file: Path, metric: str, variant: str) -> Outcome:
         if not chosen:
             known = "; ".join(f"{one} of {arm}" for one, arm in names) or "nothing"
             raise DataError(f"holds no comparison of metric {metric!r} and variant {variant!r}; it holds {known}")
+        if chosen[0].get("effect_kind", "difference") != "difference":
+            raise DataError(
+                f"compares {chosen[0]['metric']!r} by {chosen[0]['effect_kind']}, which is no uplift; analyse it by a "
+                "test of differences"
+            )
         effect, se = (math.nan if chosen[0][name] is None else chosen[0][name] for name in ("effect_size", "se"))
         return Outcome(float(effect), float(se))
 

@@ -14,6 +14,7 @@ from experiments.inference.estimates import Estimate
 from experiments.inference.fixed_tests import NOBODY, ChosenTest, EffectKind, Sample, check_test, fixed_comparison
 from experiments.inference.frequentist import welch
 from experiments.inference.multiplicity import Correction, check_correction, corrected
+from experiments.inference.non_inferiority import NonInferiority, non_inferiority, non_inferiority_of_comparison
 from experiments.inference.srm import SampleRatio, fixed_srm, sequential_srm
 from experiments.looks.confidence_sequences import BURN_IN, sequential_comparison
 from experiments.looks.group_inference import group_comparison
@@ -88,6 +89,7 @@ class MetricArms(NamedTuple):
         test: For ``fixed``, which; else ``auto``.
         samples: Variant to what the test needs beyond estimates; None where it needs nothing.
         guardrail: Must not get worse: under ``bayesian`` it is watched by a test that holds at every look.
+        margin: Of a guardrail, share of the control's value that may be lost; None: it must only not be shown worse.
     """
 
     metric: Metric
@@ -97,6 +99,7 @@ class MetricArms(NamedTuple):
     test: ChosenTest = ChosenTest()
     samples: Mapping[str, Sample] | None = None
     guardrail: bool = False
+    margin: float | None = None
 
     def pair(self, variant: str, control: str) -> tuple[Estimate, Estimate]:
         """The (treatment, control) estimates to compare."""
@@ -117,6 +120,7 @@ class Finding(NamedTuple):
         variance_reduction: Share of the variance that covariates or strata took away; NaN without any.
         test: What made the comparison: a test's name, ``sequential`` or ``group``.
         effect_kind: What its effect is.
+        safety: Of a guardrail with a margin: whether no more than that is lost; None of anything else.
     """
 
     metric: Metric
@@ -128,6 +132,7 @@ class Finding(NamedTuple):
     variance_reduction: float
     test: str = "welch"
     effect_kind: EffectKind = "difference"
+    safety: NonInferiority | None = None
 
     @property
     def better(self) -> bool:
@@ -297,14 +302,28 @@ def _finding(plan: AnalysisPlan, arms: MetricArms, variant: str) -> Finding:
             alpha=plan.alpha,
             lower_is_better=arms.metric.lower_is_better,
         )
+    comparison = compared_arms(plan, arms, variant)
     return Finding(
         metric=arms.metric,
         variant=variant,
         control=plan.control,
-        comparison=compared_arms(plan, arms, variant),
+        comparison=comparison,
         pvalue_adjusted=math.nan,
         bayesian=lift,
         variance_reduction=arms.variance_reduction.get(variant, math.nan),
         test=_test_name(plan, arms),
         effect_kind=arms.test.effect_kind,
+        safety=_safety(plan, arms, variant, comparison),
     )
+
+
+def _safety(plan: AnalysisPlan, arms: MetricArms, variant: str, comparison: Comparison) -> NonInferiority | None:
+    """Whether a guardrail's margin holds: by one look, or by an interval that may be looked at again."""
+    if arms.margin is None:
+        return None
+    falls = arms.metric.lower_is_better
+    if plan.method == "fixed":
+        # One-sided at half of alpha: the bound is an end of the two-sided interval.
+        pair = arms.pair(variant, plan.control)
+        return non_inferiority(*pair, arms.margin, relative=True, lower_is_better=falls, alpha=plan.alpha / 2)
+    return non_inferiority_of_comparison(comparison, arms.margin, lower_is_better=falls)

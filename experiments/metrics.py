@@ -58,7 +58,8 @@ covariate=None, covariate_denominator=None, lower_is_better=False)
     0.95
 
     Args:
-        text: ``COLUMN``, ``COLUMN:KIND``, ``NUMERATOR/DENOMINATOR:ratio`` or ``COLUMN:quantile:LEVEL``.
+        text: ``COLUMN``, ``COLUMN:KIND``, ``NUMERATOR/DENOMINATOR:ratio`` or ``COLUMN:quantile:LEVEL``. A backslash
+            before a colon, slash or backslash makes this part of a column's name; any other stands for itself.
         covariate: ``COLUMN``, or for a ratio also ``NUMERATOR/DENOMINATOR``.
         lower_is_better: See ``Metric``.
         default: The kind where none is written; with a denominator it is a ratio.
@@ -66,23 +67,23 @@ covariate=None, covariate_denominator=None, lower_is_better=False)
     Raises:
         ConfigError: It is none of these.
     """
-    columns, _, rest = text.partition(":")
+    columns, _, rest = _divided(text, ":")
     kind, _, level = rest.partition(":")
-    column, slash, denominator = columns.partition("/")
+    column, slash, denominator = (_plain(part) for part in _divided(columns, "/"))
     chosen = _kind(text, kind, "ratio" if slash else default)
     if not column or (slash and not denominator):
-        raise ConfigError(f"metric {text!r} names no column; write {_SYNTAX}")
+        raise ConfigError(f"metric {text!r} names no column; write {_SYNTAX}, and \\: or \\/ in a column's name")
     if slash and chosen != "ratio":
         raise ConfigError(f"metric {text!r} has a denominator but is a {chosen}; write {columns}:ratio")
     if level and chosen != "quantile":
         raise ConfigError(f"metric {text!r} has a level but is a {chosen}; only a quantile has one")
-    before, _, before_denominator = (covariate or "").partition("/")
+    before, _, before_denominator = (_plain(part) for part in _divided(covariate or "", "/"))
     if covariate and chosen == "quantile":
         raise ConfigError(f"metric {text!r} is a quantile, which takes no covariate; leave --covariate out")
     if before_denominator and chosen != "ratio":
         raise ConfigError(f"covariate {covariate!r} is a ratio, only a ratio takes one; metric {text!r} is a {chosen}")
     return Metric(
-        name=columns if chosen != "quantile" else f"{columns} p{100 * _level(text, level):g}",
+        name=_plain(columns) if chosen != "quantile" else f"{column} p{100 * _level(text, level):g}",
         kind=chosen,
         column=column,
         denominator=denominator or None,
@@ -91,6 +92,17 @@ covariate=None, covariate_denominator=None, lower_is_better=False)
         covariate_denominator=before_denominator or None,
         lower_is_better=lower_is_better,
     )
+
+
+def _divided(text: str, mark: str) -> tuple[str, str, str]:
+    """As ``str.partition``, at the first mark that no backslash escapes."""
+    found = re.match(rf"((?:\\[:/\\]|\\(?![:/\\])|[^{mark}\\])*){mark}(.*)", text, re.DOTALL)
+    return (found[1], mark, found[2]) if found else (text, "", "")
+
+
+def _plain(column: str) -> str:
+    """A column's name without the escapes."""
+    return re.sub(r"\\([:/\\])", r"\1", column)
 
 
 def _kind(text: str, kind: str, default: MetricKind) -> MetricKind:

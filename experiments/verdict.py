@@ -13,6 +13,8 @@ from experiments.result import DecisionKind
 VerdictReason = Literal[
     "srm",
     "guardrail_worse",
+    "guardrail_open",
+    "guardrail_unproven",
     "primary_worse",
     "primary_better",
     "loss_small",
@@ -28,6 +30,10 @@ VERDICT_REASONS: dict[VerdictReason, DecisionKind] = {
     "srm": "invalid",
     # Another metric that must not get worse did, and the primary one shows no reason to bear it.
     "guardrail_worse": "rollback",
+    # The primary metric is better, but a guardrail is not shown to lose no more than its margin: more may be looked at.
+    "guardrail_open": "continue",
+    # The same, and the last look is over.
+    "guardrail_unproven": "keep",
     # The primary metric is worse with every variant.
     "primary_worse": "rollback",
     # It is better with one of them.
@@ -72,13 +78,16 @@ def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Ver
 
     1. the sample ratio alarms: ``invalid``;
     2. the primary metric has no figure in any variant: ``continue`` where more units may mend it, else ``invalid``;
-    3. a variant is better in the primary metric, and no guardrail of it is worse: ``promote`` the best such;
-    4. a guardrail of a variant that is better is worse, or of every variant: ``rollback``;
-    5. every variant is worse in the primary metric: ``rollback``;
-    6. otherwise ``keep`` where the plan has no further look, ``continue`` where it has.
+    3. a variant is better in the primary metric, and its guardrails hold: ``promote`` the best such;
+    4. one is better whose guardrails are not worse, but not shown to hold either: ``continue``, or ``keep`` where the
+       plan has no further look;
+    5. a guardrail of a variant that is better is worse, or of every variant: ``rollback``;
+    6. every variant is worse in the primary metric: ``rollback``;
+    7. otherwise ``keep`` where the plan has no further look, ``continue`` where it has.
 
-    Better and worse mean that the corrected p-value is below alpha. With ``bayesian`` it is the expected loss that
-    decides (``experiments.bayes.bayesian_stopping``).
+    Better and worse mean that the corrected p-value is below alpha. A guardrail with a margin is worse where more than
+    that is shown to be lost, and holds where less is; one without holds unless it is worse. With ``bayesian`` it is
+    the expected loss that decides (``experiments.bayes.bayesian_stopping``).
 
     Args:
         analysis: What was found.
@@ -94,14 +103,22 @@ def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Ver
     harmed = {
         finding.variant: finding
         for finding in analysis.findings
-        if finding.metric.name in guardrails and _shown(analysis, finding) and not finding.better
+        if finding.metric.name in guardrails and _harms(analysis, finding)
+    }
+    unproven = {
+        finding.variant: finding
+        for finding in analysis.findings
+        if finding.safety is not None and finding.safety.verdict == "inconclusive"
     }
     if analysis.plan.method == "bayesian":
-        return _by_loss(analysis, known, harmed)
+        return _by_loss(analysis, known, harmed, unproven)
     winners = [finding for finding in known if _shown(analysis, finding) and finding.better]
     sound = [finding for finding in winners if finding.variant not in harmed]
+    proven = [finding for finding in sound if finding.variant not in unproven]
+    if proven:
+        return _of("primary_better", max(proven, key=_gain))
     if sound:
-        return _of("primary_better", max(sound, key=lambda finding: abs(finding.comparison.effect_size)))
+        return _unproven(analysis, unproven[max(sound, key=_gain).variant])
     # No winner is sound, so each of them is harmed.
     if winners or all(finding.variant in harmed for finding in known):
         return _of("guardrail_worse", harmed[(winners or known)[0].variant])
@@ -112,7 +129,9 @@ def verdict(analysis: Analysis, guardrails: frozenset[str] = frozenset()) -> Ver
     return _of("undecided" if _may_look_again(analysis) else "no_difference_shown", best)
 
 
-def _by_loss(analysis: Analysis, known: list[Finding], harmed: dict[str, Finding]) -> Verdict:
+def _by_loss(
+    analysis: Analysis, known: list[Finding], harmed: dict[str, Finding], unproven: dict[str, Finding]
+) -> Verdict:
     """By the variant that is most likely to win, of those whose guardrails hold if there are any."""
     sound = [finding for finding in known if finding.variant not in harmed]
     best = max(sound or known, key=_chance)
@@ -127,7 +146,7 @@ def _by_loss(analysis: Analysis, known: list[Finding], harmed: dict[str, Finding
     if not sound:
         return _of("guardrail_worse", harmed[best.variant])
     if stop.choice == "treatment":
-        return _of("loss_small", best)
+        return _unproven(analysis, unproven[best.variant]) if best.variant in unproven else _of("loss_small", best)
     if not _may_look_again(analysis):
         return _of("no_difference_shown", best)
     return _of("too_few_units" if stop.reason == "too_few_units" else "undecided", best)
@@ -141,6 +160,16 @@ def _unit_of_lift(finding: Finding) -> float:
     size = compared.control_value if compared.status == "negative_baseline" else compared.treatment_value
     # Where both are 0 a share of anything is nothing; the error is what is left to compare a loss with.
     return abs(size) or compared.se
+
+
+def _unproven(analysis: Analysis, guardrail: Finding) -> Verdict:
+    return _of("guardrail_open" if _may_look_again(analysis) else "guardrail_unproven", guardrail)
+
+
+def _harms(analysis: Analysis, guardrail: Finding) -> bool:
+    if guardrail.safety is not None:
+        return guardrail.safety.verdict == "inferior"
+    return _shown(analysis, guardrail) and not guardrail.better
 
 
 def _shown(analysis: Analysis, finding: Finding) -> bool:

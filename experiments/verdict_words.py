@@ -28,6 +28,14 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "guardrail_worse": (
             "Roll back: {metric} must not get worse, and with {variant} it did ({treatment} against {control_value})."
         ),
+        "guardrail_open": (
+            "Go on: {variant} is better, but it is not shown yet that {metric} loses no more than was agreed "
+            "({treatment} against {control_value})."
+        ),
+        "guardrail_unproven": (
+            "Keep {control}: {variant} is better, but it is not shown that {metric} loses no more than was agreed "
+            "({treatment} against {control_value})."
+        ),
         "primary_worse": (
             "Roll back: {metric} is worse with {variant} than with {control} ({treatment} against {control_value})."
         ),
@@ -90,6 +98,14 @@ SENTENCES: dict[Language, dict[str, str]] = {
         "guardrail_worse": (
             "롤백: 나빠져서는 안 되는 지표({metric})가 변형안({variant})에서 나빠졌습니다({treatment} 대 "
             "{control_value})."
+        ),
+        "guardrail_open": (
+            "계속: 변형안({variant})이 더 좋지만 지표({metric})가 정해 둔 한도 안에서만 나빠진다는 점이 아직 확인되지 "
+            "않았습니다({treatment} 대 {control_value})."
+        ),
+        "guardrail_unproven": (
+            "기준안({control}) 유지: 변형안({variant})이 더 좋지만 지표({metric})가 정해 둔 한도 안에서만 나빠진다는 "
+            "점이 확인되지 않았습니다({treatment} 대 {control_value})."
         ),
         "primary_worse": (
             "롤백: 지표({metric})가 변형안({variant})에서 기준안({control})보다 나쁩니다({treatment} 대 "

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from scipy import special
 
 from core.errors import ConfigError
-from experiments.inference.comparison import check_alpha, difference
+from experiments.inference.comparison import Comparison, check_alpha, difference
 from experiments.inference.estimates import Estimate, Status
 from experiments.looks.sequential import Interval
 
@@ -124,6 +124,32 @@ def non_inferiority_of_interval(
     if worst > -margin:
         return "non_inferior"
     return "inferior" if best < -margin else "inconclusive"
+
+
+def non_inferiority_of_comparison(
+    comparison: Comparison, margin: float, *, lower_is_better: bool = False
+) -> NonInferiority:
+    """``non_inferiority_of_interval`` of a comparison's relative interval, with its figures; p-values are NaN.
+
+    Of a confidence sequence it holds at every look.
+
+    Args:
+        comparison: Treatment against control; without a relative effect nothing can be said.
+        margin: Largest relative loss that is tolerated, above 0; below 1 where higher is better.
+        lower_is_better: As with latency.
+
+    Raises:
+        ConfigError: margin is not allowed.
+    """
+    _check_margin(margin, not lower_is_better)
+    interval = Interval(comparison.rel_ci_lower, comparison.rel_ci_upper)
+    worst = margin if lower_is_better else -margin
+    if math.isnan(interval.lower + interval.upper):
+        status = comparison.status if comparison.status != "ok" else "zero_baseline"
+        return _nothing(comparison.rel_effect_size, worst, status)
+    bound = interval.upper if lower_is_better else interval.lower
+    verdict = non_inferiority_of_interval(interval, margin, lower_is_better=lower_is_better)
+    return NonInferiority(comparison.rel_effect_size, bound, worst, math.nan, math.nan, verdict, "ok")
 
 
 def _fieller(treatment: Estimate, control: Estimate, critical: float) -> float:

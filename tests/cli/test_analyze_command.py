@@ -312,3 +312,79 @@ def test_a_loss_threshold_is_an_option_and_what_is_believed_is_of_a_stated_kind(
     assert strict["verdict"]["decision"] == "continue"
     assert lenient["verdict"]["decision"] in ("promote", "keep")
     assert strict["comparisons"][0]["credible_kind"] == "relative"
+
+
+@pytest.mark.parametrize(
+    ("options", "decision", "verdict"),
+    [
+        (["--non-inferiority", ".5"], "promote", "non_inferior"),
+        (["--non-inferiority", "paid=.5"], "promote", "non_inferior"),
+        (["--non-inferiority", ".001"], "keep", "inconclusive"),
+        (["--non-inferiority", ".001", "--method", "sequential"], "continue", "inconclusive"),
+    ],
+)
+def test_a_guardrail_s_margin_must_be_shown_to_hold(
+    file: Path, options: list[str], decision: str, verdict: str
+) -> None:
+    base = ["--metric", "click:ratio", "--metric", "paid", "--guardrail", "paid", *options]
+    found = document(file, *base)
+    assert found["verdict"]["decision"] == decision
+    (safety,) = found["non_inferiority"]
+    assert (safety["metric"], safety["variant"], safety["verdict"]) == ("paid", "new", verdict)
+    paid = found["comparisons"][1]
+    if "--method" not in options:
+        # Fieller's bound is that of the delta method where the control is well known.
+        assert safety["bound"] == pytest.approx(paid["rel_ci_lower"], abs=0.003)
+    assert safety["worst_allowed"] == -safety["margin"]
+    english, korean = (analyze(file, *base, "--lang", lang).output for lang in ("en", "ko"))
+    assert "paid, new: " in english
+    assert "tolerable −" in english
+    assert "허용 −" in korean
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--non-inferiority", ".1"], "non-inferiority is of guardrails; name one by --guardrail"),
+        (["--guardrail", "paid", "--non-inferiority", "2"], "non-inferiority == '2', must be above 0 and below 1"),
+        (["--guardrail", "paid", "--non-inferiority", "x"], "non-inferiority == 'x', must be above 0 and below 1"),
+        (
+            ["--guardrail", "paid", "--non-inferiority", "click=.1"],
+            "non-inferiority names 'click', must be one of the guardrails: paid",
+        ),
+        (
+            ["--guardrail", "paid", "--non-inferiority", ".1", "--non-inferiority", ".2"],
+            "non-inferiority is given twice for every guardrail",
+        ),
+    ],
+)
+def test_margins_that_are_not_allowed_are_one_line(file: Path, options: list[str], told: str) -> None:
+    result = analyze(file, "--metric", "paid", *options)
+    assert isinstance(result.exception, ConfigError)
+    assert told in str(result.exception)
+
+
+def test_guardrails_under_bayesian_are_read_sequentially_and_it_is_told(file: Path) -> None:
+    options = ["--metric", "click:ratio", "--metric", "paid", "--guardrail", "paid"]
+    found = document(file, *options, "--method", "bayesian")["comparisons"]
+    sequential = document(file, *options, "--method", "sequential")["comparisons"]
+    assert [one["test"] for one in found] == ["welch", "sequential"]
+    assert found[1]["ci_lower"] == pytest.approx(sequential[1]["ci_lower"])
+    for lang, told in (("en", "Guardrails (paid) are read by the sequential method"), ("ko", "가드레일(paid)은")):
+        assert told in analyze(file, *options, "--method", "bayesian", "--lang", lang).output
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_columns_may_hold_the_marks_of_a_metric(tmp_path: Path, suffix: str) -> None:
+    frame = experiment().rename(columns={"paid": "ga:paid/visit", "wait": "t: ms"})
+    path = tmp_path / f"marks.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    paid, wait, ratio = document(
+        path,
+        *("--metric", r"ga\:paid\/visit", "--metric", r"t\: ms:quantile", "--metric", r"ga\:paid\/visit/t\: ms"),
+    )["comparisons"]
+    assert (paid["metric"], paid["kind"]) == ("ga:paid/visit", "mean")
+    assert (wait["metric"], wait["kind"]) == ("t: ms p50", "quantile")
+    assert ratio["control_value"] == pytest.approx(
+        *(part["ga:paid/visit"].sum() / part["t: ms"].sum() for part in [frame[frame["arm"] == "old"]])
+    )

@@ -124,3 +124,15 @@ def test_a_negative_outcome_and_its_alpha(foretold: Path) -> None:
     assert wide["observed"] == -0.02
     # The same interval at a smaller alpha comes of a smaller standard error.
     assert wide["z"] > narrow["z"] > 0
+
+
+def test_a_chance_of_superiority_is_no_uplift(foretold: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"who": range(90), "arm": rng.choice(["new", "old"], 90), "got": rng.random(90)})
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    columns = ["--unit", "who", "--variant", "arm", "--control", "old", "--metric", "got", "--test", "mann-whitney"]
+    kept = tmp_path / "found.json"
+    CliRunner().invoke(app, ["analyze", str(tmp_path / "test.csv"), *columns, "--out", str(kept)])
+    refused = check(foretold, "--analysis", kept)
+    assert isinstance(refused.exception, DataError)
+    assert "by probability_of_superiority, which is no uplift" in str(refused.exception)

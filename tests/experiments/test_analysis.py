@@ -211,3 +211,80 @@ def test_a_loss_is_a_share_of_a_baseline_of_any_sign(scale: float) -> None:
     # A share of the treatment where the baseline is 0, and of nothing where both are.
     assert decided(0, 10, 1)[0] == "loss_small"
     assert decided(0, 0, 1)[0] == "undecided"
+
+
+def guarded(margin: float | None, **successes: int) -> MetricArms:
+    """The share that must not fall."""
+    kept = Metric("kept", "proportion", "kept")
+    return MetricArms(kept, shares(**successes), {}, {}, guardrail=True, margin=margin)
+
+
+@pytest.mark.parametrize(
+    ("method", "guardrail", "reason"),
+    [
+        ("fixed", guarded(0.05, a=5_000, b=5_000), "primary_better"),
+        # Shown to be worse, but by less than the margin.
+        ("fixed", guarded(0.10, a=5_000, b=4_800), "primary_better"),
+        ("fixed", guarded(None, a=5_000, b=4_800), "guardrail_worse"),
+        ("fixed", guarded(0.05, a=5_000, b=4_500), "guardrail_worse"),
+        ("fixed", guarded(0.02, a=5_000, b=4_950), "guardrail_unproven"),
+        ("sequential", guarded(0.02, a=5_000, b=4_950), "guardrail_open"),
+        ("sequential", guarded(0.10, a=5_000, b=4_950), "primary_better"),
+        ("sequential", guarded(0.05, a=5_000, b=4_000), "guardrail_worse"),
+        ("bayesian", guarded(0.02, a=5_000, b=4_950), "guardrail_open"),
+        ("bayesian", guarded(0.10, a=5_000, b=4_950), "loss_small"),
+        ("bayesian", guarded(0.05, a=5_000, b=4_000), "guardrail_worse"),
+    ],
+)
+def test_a_margin_must_be_shown_to_hold(method: Method, guardrail: MetricArms, reason: str) -> None:
+    metrics = [arms(BOUGHT, shares(a=1_000, b=1_300)), guardrail]
+    found = seen(metrics, AnalysisPlan("a", method=method))
+    assert verdict(found, frozenset({"kept"})).reason == reason
+    assert (found.findings[1].safety is None) is (guardrail.margin is None)
+    assert found.findings[0].safety is None
+
+
+def test_a_variant_whose_margin_holds_goes_before_a_better_one() -> None:
+    metrics = [
+        arms(BOUGHT, shares(a=1_000, b=1_400, c=1_300)),
+        guarded(0.03, a=5_000, b=4_950, c=5_100),
+    ]
+    found = verdict(seen(metrics), frozenset({"kept"}))
+    assert (found.reason, found.variant) == ("primary_better", "c")
+
+
+def test_what_is_not_safe_is_seldom_called_so() -> None:
+    rng = np.random.default_rng(1)
+    runs, wrong = 2_000, 0
+    for _ in range(runs):
+        # The treatment loses just what is not allowed to be lost.
+        pair = {
+            "a": Estimate(1 + rng.normal(0, 0.01), 1e-4, 5_000),
+            "b": Estimate(0.95 + rng.normal(0, 0.01), 1e-4, 5_000),
+        }
+        kept = MetricArms(Metric("kept", "mean", "kept"), pair, {}, {}, guardrail=True, margin=0.05)
+        safety = seen([kept], a=5_000, b=5_000).findings[0].safety
+        wrong += safety is not None and safety.verdict == "non_inferior"
+    assert wrong / runs <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / runs)
+
+
+def test_a_guardrail_under_bayesian_may_be_looked_at_again_and_again() -> None:
+    rng = np.random.default_rng(2)
+    runs, looks, step = 300, 20, 500
+    alarms = {True: 0, False: 0}
+    plan = AnalysisPlan("a", method="bayesian")
+    for _ in range(runs):
+        sums = {arm: np.cumsum(rng.normal(0, math.sqrt(step), looks)) for arm in "ab"}
+        for guardrail in alarms:
+            seen_harm = False
+            for look in range(1, looks + 1):
+                n = look * step
+                pair = {arm: Estimate(5 + float(sums[arm][look - 1]) / n, 1 / n, n) for arm in "ab"}
+                kept = MetricArms(Metric("kept", "mean", "kept"), pair, {}, {}, guardrail=guardrail)
+                (finding,) = seen([kept], plan, a=n, b=n).findings
+                assert finding.test == ("sequential" if guardrail else "welch")
+                seen_harm |= finding.comparison.pvalue < 0.05
+            alarms[guardrail] += seen_harm
+    # Welch's test at every look finds harm where there is none in far more than 5 % of experiments.
+    assert alarms[False] / runs > 0.15
+    assert alarms[True] / runs < 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)

@@ -47,3 +47,19 @@ def test_covariates_and_columns() -> None:
 def test_what_is_no_metric_is_refused(text: str, covariate: str | None, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         parse_metric(text, covariate=covariate)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"a\:b", Metric("a:b", "mean", "a:b")),
+        (r"a\/b:mean", Metric("a/b", "mean", "a/b")),
+        (r"a\:b/c\/d", Metric("a:b/c/d", "ratio", "a:b", "c/d")),
+        (r"C\:\wait:quantile:.9", Metric(r"C:\wait p90", "quantile", r"C:\wait", level=0.9)),
+        (r"a\\:ratio", Metric("a\\", "ratio", "a\\")),
+        (r"a\b", Metric(r"a\b", "mean", r"a\b")),
+    ],
+)
+def test_marks_may_be_part_of_a_name(text: str, expected: Metric) -> None:
+    assert parse_metric(text) == expected
+    assert parse_metric("x:ratio", covariate=r"b\/4/n\:1").columns == ("x", "b/4", "n:1")

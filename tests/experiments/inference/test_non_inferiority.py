@@ -13,8 +13,14 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from core.errors import ConfigError
 from experiments.inference.estimates import Estimate, mean_estimate
+from experiments.inference.frequentist import welch
 from experiments.inference.moments import Moments
-from experiments.inference.non_inferiority import non_inferiority, non_inferiority_of_interval
+from experiments.inference.non_inferiority import (
+    non_inferiority,
+    non_inferiority_of_comparison,
+    non_inferiority_of_interval,
+)
+from experiments.looks.confidence_sequences import sequential_comparison
 from experiments.looks.sequential import Interval
 
 ESTIMATES = st.builds(
@@ -159,3 +165,35 @@ def test_what_is_not_allowed_is_refused() -> None:
         non_inferiority(one, one, 0.1, alpha=1)
     with pytest.raises(ConfigError, match="margin == 0"):
         non_inferiority_of_interval(Interval(0.0, 1.0), 0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "se", "falls", "verdict"),
+    [
+        (0.0, 0.01, False, "non_inferior"),
+        (-0.3, 0.05, False, "inferior"),
+        (-0.05, 0.05, False, "inconclusive"),
+        (0.0, 0.01, True, "non_inferior"),
+        (0.3, 0.05, True, "inferior"),
+        (-0.3, 0.05, True, "non_inferior"),
+    ],
+)
+def test_a_comparison_s_relative_interval_is_held_against_the_margin(
+    effect: float, se: float, falls: bool, verdict: str
+) -> None:
+    compared = sequential_comparison(Estimate(1 + effect, se**2, 4_000), Estimate(1.0, 1e-6, 4_000), n_star=5_000)
+    found = non_inferiority_of_comparison(compared, 0.1, lower_is_better=falls)
+    assert (found.verdict, found.status) == (verdict, "ok")
+    assert found.bound == (compared.rel_ci_upper if falls else compared.rel_ci_lower)
+    assert found.worst_allowed == (0.1 if falls else -0.1)
+
+
+def test_without_a_relative_effect_nothing_is_shown() -> None:
+    for compared, status in (
+        (welch(Estimate(0.1, 1e-4, 90), Estimate(0.0, 1e-4, 90)), "zero_baseline"),
+        (welch(Estimate(math.nan, math.nan, 0, "no_units"), Estimate(0.1, 1e-4, 90)), "no_units"),
+    ):
+        found = non_inferiority_of_comparison(compared, 0.1)
+        assert (found.verdict, found.status, math.isnan(found.bound)) == ("inconclusive", status, True)
+    with pytest.raises(ConfigError, match=r"margin == 1\.5, must be below 1"):
+        non_inferiority_of_comparison(welch(Estimate(0.1, 1e-4, 90), Estimate(0.1, 1e-4, 90)), 1.5)
