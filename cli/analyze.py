@@ -33,6 +33,7 @@ def analyze(
     every: given.EveryOption = None,
     utc_offset: given.UtcOffset = None,
     earlier: given.Earlier = "",
+    session_gap: given.SessionGap = None,
     method: given.MethodOption = given.Method.fixed,
     lower_is_better: given.LowerIsBetter = [],  # noqa: B006
     guardrail: given.Guardrail = [],  # noqa: B006

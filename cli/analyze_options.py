@@ -98,6 +98,14 @@ Earlier = Annotated[
     str, typer.Option(help="Column of what units had in an earlier experiment: does it still show in this one?")
 ]
 Html = Annotated[Path | None, typer.Option(help="Write a page with charts to this file.")]
+SessionGap = Annotated[
+    float | None,
+    typer.Option(
+        help="time: minutes of idleness that end a session, e.g. 30, where the file names none; the column made is "
+        "called session.",
+        min=0,
+    ),
+]
 MethodOption = Annotated[
     Method,
     typer.Option(help="fixed: one look, planned; sequential: as often as you like; group: a planned number of looks."),

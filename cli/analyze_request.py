@@ -35,6 +35,7 @@ class Request:
     every: Every | None
     utc_offset: int | None
     earlier: str
+    session_gap: float | None
     method: Method
     lower_is_better: list[str]
     guardrail: list[str]
@@ -58,6 +59,7 @@ class Request:
             ConfigError: An option is not allowed, or not without another.
         """
         from cli.experiment_question import Question
+        from events.sessions import SESSION
         from experiments.inference.fixed_tests import N_RESAMPLES
 
         self._check_company()
@@ -79,7 +81,8 @@ class Request:
             every=None if self.every is None else self.every.value,
             utc_offset=self.utc_offset or 0,
             earlier=self.earlier,
-            session=self.session,
+            session=self.session if self.session_gap is None else SESSION,
+            idle_gap=0.0 if self.session_gap is None else 60 * self.session_gap,
         )
 
     def plan(self) -> AnalysisPlan:
@@ -121,6 +124,10 @@ class Request:
         draws = any(name.endswith("bootstrap") for name in self.test)
         if (self.resamples is not None or self.seed is not None) and not draws:
             raise ConfigError("--resamples and --seed belong to --test bootstrap; leave them out")
+        if self.session_gap is not None and (self.session or not self.time or not self.session_gap):
+            raise ConfigError(
+                f"session-gap == {self.session_gap:g}, must be minutes above 0 and go with --time and without --session"
+            )
         if (self.every is not None or self.utc_offset is not None) and not self.time:
             raise ConfigError("--every and --utc-offset belong to --time; name its column, or leave them out")
 

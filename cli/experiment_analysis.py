@@ -10,6 +10,7 @@ from typing import Literal
 from cli.analysis_over_time import Before, Earlier, OverTime, before, earlier, over_time, read_days
 from cli.experiment_arms import Arms, Note
 from cli.experiment_question import Question
+from events.sessions import with_sessions
 from events.unit_aggregate import ArmCell, rows_without_unit
 from experiments.analysis import Analysis, AnalysisPlan, analyse, compared_arms
 from experiments.inference.segments import SegmentReport, segment_report
@@ -91,11 +92,14 @@ def analysed(path: Path, question: Question, plan: AnalysisPlan, *, threads: int
     """
     used = {column for metric in question.parsed() for column in metric.columns}
     needed = used - {question.session}
-    names = sorted({*question.named_columns(), *(used - needed)})
+    # Sessions that are made here are in no file.
+    names = sorted({*question.named_columns(), *(used - needed)} - ({question.session} if question.idle_gap else set()))
     every = sorted({*names, *needed, *([question.time] if question.time else [])})
     # Read as text, or "007" would be 7 and ids of twenty digits would not be told apart.
     texts = [name for name in names if name not in needed]
     with open_experiment(path, columns=every, numbers=sorted(needed), texts=texts, threads=threads) as table:
+        if question.idle_gap:
+            table = with_sessions(table, unit=question.unit, time=question.time, idle_gap=question.idle_gap)
         metrics = question.parsed(name for name in needed if table.schema()[name].is_boolean())
         nameless = rows_without_unit(table, question.unit)
         whole = Arms.of(table, question, metrics, None)

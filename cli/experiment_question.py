@@ -37,6 +37,7 @@ class Question:
         utc_offset: Minutes that the clock of days is ahead of UTC.
         earlier: Column of what units had in an earlier experiment; empty: none.
         session: Column of sessions: as a metric or a denominator its different values are counted; empty: none.
+        idle_gap: Seconds of idleness that end a session, where the file has no such column; 0: it has.
     """
 
     unit: str
@@ -53,6 +54,7 @@ class Question:
     n_resamples: int = N_RESAMPLES
     seed: int = 0
     session: str = ""
+    idle_gap: float = 0.0
     time: str = ""
     every: Period | None = None
     utc_offset: int = 0

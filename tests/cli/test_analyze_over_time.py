@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 from core.errors import ConfigError, DataError
+from experiments.inference.estimates import ratio_estimate
+from experiments.over_time.session_metrics import session_moments, session_numbers
 from tests.cli.analyze_examples import analyze, document
 
 START = pd.Timestamp("2026-03-02")
@@ -243,6 +245,21 @@ def test_bad_input_is_one_line(file: Path, options: list[str], error: type[Excep
     assert isinstance(result.exception, error), result.output
     assert told in str(result.exception)
     assert "\n" not in str(result.exception)
+
+
+def test_sessions_are_made_where_a_log_names_none(file: Path) -> None:
+    metrics = ["--metric", "paid/session:ratio", "--metric", "session", "--time", "at", "--session-gap", "30"]
+    per_session, per_unit = document(file, *metrics)["comparisons"]
+    frame = timed()
+    frame["session"] = session_numbers(frame["user"].to_numpy(), frame["second"].to_numpy(), idle_gap=1_800)
+    own = frame[frame["arm"] == "new"]
+    moments = session_moments(own["user"].to_numpy(), own["session"].to_numpy(), own["paid"].to_numpy())
+    assert per_session["treatment_value"] == pytest.approx(ratio_estimate(moments).value)
+    assert per_unit["treatment_value"] == pytest.approx(moments.mean[1])
+    for options in (["--session-gap", "30"], ["--time", "at", "--session-gap", "0"]):
+        refused = analyze(file, "--metric", "paid", *options)
+        assert isinstance(refused.exception, ConfigError)
+        assert "must be minutes above 0 and go with --time" in str(refused.exception)
 
 
 def test_without_a_column_of_times_nothing_is_added_but_empty_keys(file: Path) -> None:
