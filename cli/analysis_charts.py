@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cli.analysis_over_time import MetricOverTime
-from evaluation.charts import BLUE, GREY, VERMILION, shortened, svg_of
+from evaluation.charts import BLUE, GREY, INK, VERMILION, WIDTH, shortened, svg_of
 from experiments.analysis import Finding
 from experiments.figures import Language
 from experiments.inference.comparison import Comparison
@@ -14,7 +14,7 @@ from experiments.metrics import Metric
 from experiments.over_time.periods import Period
 from experiments.over_time.words import date_text
 
-_HEIGHT, _ROW = 230, 30
+_HEIGHT, _ROW, _BELOW = 230, 44, 9
 _WORDS = {
     "en": {
         "alone": "difference in the period",
@@ -53,15 +53,19 @@ def effects_chart(findings: tuple[Finding, ...], language: Language) -> str:
 
     order = [row["name"] for row in rows]
     title = _WORDS[language]["relative"]
-    x = alt.X("effect:Q", title=title, axis=alt.Axis(tickCount=5, format="+~%"))
-    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=150))
+    x = alt.X("effect:Q", title=title, axis=alt.Axis(tickCount=4, format="+~%", labelOverlap="greedy"))
+    y = alt.Y("name:N", sort=order, axis=None)
     base = alt.Chart(alt.InlineData(values=rows)).encode(y=y)
     chart = alt.layer(
         alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color=GREY).encode(x="zero:Q"),
         base.transform_filter("isValid(datum.lower)")
-        .mark_rule(strokeWidth=3, color=BLUE)
+        .mark_rule(strokeWidth=3, color=BLUE, yOffset=_BELOW)
         .encode(x=alt.X("lower:Q", title=title), x2="upper:Q"),
-        base.mark_point(size=90, filled=True, opacity=1, color=BLUE).encode(x=x),
+        base.mark_point(size=90, filled=True, opacity=1, color=BLUE, yOffset=_BELOW).encode(x=x),
+        # Names stand above their lines: beside them they would be cut off, or leave a phone no room for the lines.
+        base.mark_text(align="left", yOffset=-_BELOW, fontSize=13, color=INK, limit=WIDTH - 40).encode(
+            x=alt.value(4), text="name:N"
+        ),
     )
     return svg_of(chart, height=_ROW * len(rows) + 10)
 
