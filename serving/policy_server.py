@@ -98,7 +98,7 @@ def serve(
     # each time behind the event loop.
     sys.setswitchinterval(0.0005)
     bound = announce(sock, port_file)
-    _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.path)
+    _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
     # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[sock])
