@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from core.errors import EventLogError
 from events.dialects import database_url, for_reading, for_writing, lock_schema, log_name, make_engine, sqlite_file
-from events.migrations import HEAD, check_known, upgrade, version_of
+from events.migrations import HEAD, VERSIONS, check_known, upgrade, version_of
+from events.schema import EXPOSURES
 
 
 def open_database(url: str) -> Engine:
@@ -44,6 +45,58 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+class DatabaseStatus(NamedTuple):
+    """How far a database's tables are.
+
+    Attributes:
+        name: Its file, or its URL without the password.
+        version: None where there are no tables yet, or they are older than versions are.
+        exists: Whether the event log's tables are there, however old.
+    """
+
+    name: str
+    version: str | None
+    exists: bool
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the tables are what this Screentest makes."""
+        return self.version == HEAD
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        if self.up_to_date:
+            return f"version {HEAD}, up to date"
+        if not self.exists:
+            return f"no event log yet; `screentest database upgrade` makes one of version {HEAD}"
+        if self.version is not None and self.version not in VERSIONS:
+            return f"version {self.version}, newer than this Screentest, which knows them up to {HEAD}; update it"
+        return (
+            f"version {self.version or 'from before versions were counted'}; `screentest database upgrade` brings it "
+            f"to {HEAD}, whatever opens it does too"
+        )
+
+
+def database_status(url: str) -> DatabaseStatus:
+    """How far a database's tables are; nothing is changed.
+
+    Raises:
+        ConfigError: As ``open_database``.
+        EventLogError: It cannot be opened or reached.
+    """
+    engine = connect(url)
+    try:
+        file = sqlite_file(engine.url)
+        if file is not None and not file.exists():
+            return DatabaseStatus(log_name(engine.url), None, False)
+        with reading(engine) as connection:
+            there = inspect(connection).has_table(EXPOSURES.name)
+            return DatabaseStatus(log_name(engine.url), version_of(connection), there)
+    finally:
+        engine.dispose()
 
 
 def connect(url: str) -> Engine:
