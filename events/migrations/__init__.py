@@ -6,6 +6,7 @@ databases older than Alembic do not tell how far they are.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -16,6 +17,8 @@ from core.errors import EventLogError
 VERSIONS = ("0001", "0002", "0003")
 HEAD = VERSIONS[-1]
 VERSION_TABLE = "alembic_version"
+#: Alembic keeps what it is doing in variables of its modules.
+_ALEMBIC = threading.Lock()
 
 
 def version_of(connection: Connection) -> str | None:
@@ -53,4 +56,5 @@ def upgrade(connection: Connection) -> None:
     # A percent sign begins an interpolation there.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _ALEMBIC:
+        command.upgrade(config, "head")
