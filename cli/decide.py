@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cli.analyze import Lang
 from cli.decide_variants import decide_variants
-from cli.event_log import event_log
+from cli.event_log import event_log, is_event_log, log_label
 from cli.spec_file import read_spec
 from core.errors import ConfigError, RolloutError
 
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 def decide(
     spec: Annotated[
-        Path, typer.Argument(help="The experiment spec (YAML or JSON), or a run's folder, which holds it.")
+        str,
+        typer.Argument(help="The experiment spec (YAML or JSON), or a run's folder or database URL, which hold it."),
     ],
     events: Annotated[
-        Path | None,
-        typer.Argument(help="The event log: a run's folder or its events.db; by default the spec's folder."),
+        str | None,
+        typer.Argument(
+            help="The event log: a run's folder, its events.db or a database URL; by default the spec's folder."
+        ),
     ] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Decide every recorded look again and compare, bit by bit.")
@@ -65,11 +68,12 @@ def decide(
             _decide_now(engine, chosen, as_of=as_of, json=json)
 
 
-def _spec(path: Path, engine: Engine) -> ExperimentSpec:
+def _spec(given: str, engine: Engine) -> ExperimentSpec:
     from events.rollouts import list_rollouts
     from experiments.spec import parse_spec
 
-    if path.is_dir() or path.suffix == ".db":
+    if Path(given).is_dir() or is_event_log(given):
+        path = log_label(given)
         rollouts = list_rollouts(engine)
         if not rollouts:
             raise RolloutError(f"{path} holds no rollout; name the experiment spec's file first")
@@ -81,7 +85,7 @@ def _spec(path: Path, engine: Engine) -> ExperimentSpec:
                 err=True,
             )
         return parse_spec(rollouts[0].spec)
-    return read_spec(path)
+    return read_spec(Path(given))
 
 
 def _decide_now(engine: Engine, spec: ExperimentSpec, *, as_of: int | None, json: bool) -> None:

@@ -110,7 +110,7 @@ def _record(folder: RolloutFolder, request: RolloutRequest) -> RolloutRecord:
     finally:
         engine.dispose()
     if record is None:
-        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_url}")
+        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_name}")
     return record
 
 

@@ -11,9 +11,11 @@ from cli import (
     benchmark,
     cross_validate,
     data,
+    database,
     decide,
     demo,
     design,
+    events,
     features,
     forecast,
     models,
@@ -50,6 +52,8 @@ app.command("simulate")(simulate.simulate)
 app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
+app.add_typer(database.app, name="database", help="The event database: its version, and bringing it up to date.")
+app.add_typer(events.app, name="events", help="The event log as Parquet files, and what is kept of it.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")

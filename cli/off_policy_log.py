@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cli.event_log import DATABASE, event_log
+from cli.event_log import event_log, is_event_log, log_label
 from core.errors import ConfigError, DataError, RolloutError
 from experiments.off_policy.logged_bandit import Floats, Indices, LoggedBandit
 from loaders.experiment_file import open_experiment
@@ -67,11 +67,6 @@ class DecisionLog:
     excluded: tuple[ExcludedRows, ...]
 
 
-def is_rollout(path: Path) -> bool:
-    """Whether this is a run's folder, or its event log."""
-    return path.suffix == ".db" or (path / DATABASE).exists()
-
-
 def read_decisions(path: Path, columns: Columns, policy_columns: Collection[str] = ()) -> DecisionLog:
     """Read a CSV or Parquet file, or a folder of Parquet files, with a decision a row.
 
@@ -97,7 +92,7 @@ def read_decisions(path: Path, columns: Columns, policy_columns: Collection[str]
         "no_context": _any(rows, (~np.isfinite(one) for one in context)),
     }
     kept, excluded = _kept(rows, missing)
-    _check(path, columns.propensity, propensity[kept], excluded)
+    _check(str(path), columns.propensity, propensity[kept], excluded)
     actions, place = _sorted_actions(names, action[kept])
     bandit = LoggedBandit(
         place,
@@ -110,7 +105,7 @@ def read_decisions(path: Path, columns: Columns, policy_columns: Collection[str]
     return DecisionLog(bandit, actions, shares, rows, excluded)
 
 
-def read_rollout(path: Path) -> DecisionLog:
+def read_rollout(given: str) -> DecisionLog:
     """Read the sessions of a run's newest rollout: action the variant, reward 1 for a click, unit the spec's unit.
 
     The logging policy is known from each propensity: at p % the challenger and the control have p %, the champion the
@@ -124,7 +119,8 @@ def read_rollout(path: Path) -> DecisionLog:
     from events.logged_decisions import logged_decisions
     from events.rollouts import list_rollouts
 
-    with event_log(path) as engine:
+    path = log_label(given)
+    with event_log(given) as engine:
         rollouts = list_rollouts(engine)
         if not rollouts:
             raise RolloutError(f"{path} holds no rollout; name the folder of a run whose rollout has begun")
@@ -144,11 +140,11 @@ def read_rollout(path: Path) -> DecisionLog:
     return DecisionLog(bandit, VARIANTS, {}, rows, excluded)
 
 
-def _variant_places(path: Path, variant: npt.NDArray[np.str_]) -> Indices:
+def _variant_places(path: str, variant: npt.NDArray[np.str_]) -> Indices:
     names, places = np.unique(variant, return_inverse=True)
     unknown = sorted(set(names.tolist()) - set(VARIANTS))
     if unknown:
-        raise DataError(f"holds variants {', '.join(unknown)}; a rollout has {', '.join(VARIANTS)}", file=str(path))
+        raise DataError(f"holds variants {', '.join(unknown)}; a rollout has {', '.join(VARIANTS)}", file=path)
     return np.searchsorted(VARIANTS, names)[places]
 
 
@@ -185,31 +181,32 @@ def _kept(
     return kept, tuple(excluded)
 
 
-def _check(path: Path, column: str, propensity: Floats, excluded: tuple[ExcludedRows, ...]) -> None:
+def _check(path: str, column: str, propensity: Floats, excluded: tuple[ExcludedRows, ...]) -> None:
     if len(propensity) == 0:
         lost = ", ".join(f"{one.rows} {one.reason}" for one in excluded) or "it is empty"
-        raise DataError(f"holds no row that can be counted ({lost})", file=str(path))
+        raise DataError(f"holds no row that can be counted ({lost})", file=path)
     outside = propensity[(propensity <= 0) | (propensity > 1)]
     if len(outside):
         raise DataError(
             f"{len(outside)} of {len(propensity)} propensities in column {column!r} are outside (0, 1], the first "
             f"{outside[0]:g}; an action that was taken had a chance above 0",
-            file=str(path),
+            file=path,
         )
 
 
-def check_columns(path: Path, named: Mapping[str, str], policy_columns: Collection[str] = ()) -> None:
+def check_columns(log: str, named: Mapping[str, str], policy_columns: Collection[str] = ()) -> None:
     """Refuse options that a kind of log does not take, and the lack of those that it needs.
 
     Args:
-        path: The log.
+        log: The log.
         named: Option to the column that it names; empty where it was not given.
         policy_columns: Columns that policies stand in.
 
     Raises:
         ConfigError: As said.
     """
-    if is_rollout(path):
+    path = log_label(log)
+    if is_event_log(log):
         given = [f"--{name}" for name, column in named.items() if column] + ["policies in columns"] * bool(
             policy_columns
         )

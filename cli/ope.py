@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.event_log import is_event_log
 from cli.output_file import write_output
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ class Lang(StrEnum):
 
 def ope(
     log: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="A CSV or Parquet file, or a folder of Parquet, a decision a row; or a run's folder with a rollout."
+            help="A CSV or Parquet file, or a folder of Parquet, a decision a row; or a rollout's log: a run's folder "
+            "or a database URL."
         ),
     ],
     policy: Annotated[
@@ -66,7 +68,7 @@ def ope(
     Rows without an action, a propensity or a finite reward are left out and told.
     """
     from cli.off_policy_evaluation import document, evaluated, parse_question, prediction
-    from cli.off_policy_log import Columns, check_columns, is_rollout, read_decisions, read_rollout
+    from cli.off_policy_log import Columns, check_columns, read_decisions, read_rollout
 
     question = parse_question(policy, baseline, estimator, alpha=alpha, clip=clip, min_ess=min_ess)
     check_columns(
@@ -74,11 +76,11 @@ def ope(
         {"action": action, "reward": reward, "propensity": propensity, "unit": unit, "context": context},
         question.columns,
     )
-    if is_rollout(log):
+    if is_event_log(log):
         decisions = read_rollout(log)
     else:
         known = tuple(dict.fromkeys(filter(None, context.split(","))))
-        decisions = read_decisions(log, Columns(action, reward, propensity, unit, known), question.columns)
+        decisions = read_decisions(Path(log), Columns(action, reward, propensity, unit, known), question.columns)
     found = evaluated(decisions, question)
     if forecast is not None:
         write_output(forecast, json_format.dumps(prediction(found), indent=2, ensure_ascii=False) + "\n")

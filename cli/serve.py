@@ -44,7 +44,13 @@ def model(
 
 @app.command()
 def policy(
-    events: Annotated[str, typer.Option(help="Event log, sqlite:////absolute/path/events.db; made if missing.")],
+    events: Annotated[
+        str | None,
+        typer.Option(
+            help="Event log, sqlite:////absolute/path/events.db or postgresql+psycopg://user@host/database.",
+            show_default="the setting events_url",
+        ),
+    ] = None,
     host: Host = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0 takes any free one. Default: the setting policy_port.")

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr = Field(SecretStr(""), validation_alias=_name("REDIS_URL"))
     """``redis://[:password@]host:port/db``, where features are served from. Empty: an embedded Redis of the run."""
+    events_url: SecretStr = SecretStr("")
+    """Event database of rollouts and their policy servers, ``postgresql+psycopg://user:password@host/database`` or
+    ``sqlite:////absolute/path.db``. Empty: a SQLite file in each run's own folder."""
     feature_snapshot_days: int = Field(30, ge=1)
     """Features are computed as they were at the end of every so many days."""
     feature_timeout_ms: float = Field(50.0, gt=0)
@@ -148,10 +151,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of precedence, first wins; a secret in the file is refused."""
         file = YamlConfigSettingsSource(settings_cls)
-        secrets = [name for name, field in settings_cls.model_fields.items() if field.annotation is SecretStr]
-        for name in secrets:
+        secrets = {
+            name: name.upper() if field.validation_alias else f"SCREENTEST_{name.upper()}"
+            for name, field in settings_cls.model_fields.items()
+            if field.annotation is SecretStr
+        }
+        for name, variable in secrets.items():
             if file.yaml_data.get(name):
-                raise ConfigError(f"config.yaml: {name} may hold a password; set {name.upper()} in the environment")
+                raise ConfigError(f"config.yaml: {name} may hold a password; set {variable} in the environment")
         return init_settings, env_settings, file
 
 

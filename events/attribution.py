@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from core.errors import BadInput
 from events.records import Outcome
-from events.schema import EXPOSURES, OUTCOMES
+from events.schema import EXPOSURES
 
 SEARCH_DEPTH = 1000
 """Without a decision_id, this many of the user's latest exposures are searched: a bound on the writer's work."""
@@ -20,9 +20,6 @@ _DECISIONS: BindParameter[list[str]] = bindparam("decision_ids", expanding=True)
 # Built once: building a statement costs more than running it.
 _SHOWN = select(EXPOSURES.c.decision_id, EXPOSURES.c.user_id, EXPOSURES.c.variant, EXPOSURES.c["items"]).where(
     EXPOSURES.c.decision_id.in_(_DECISIONS)
-)
-_RECORDED = select(OUTCOMES.c.decision_id, OUTCOMES.c.item_id, OUTCOMES.c.kind).where(
-    OUTCOMES.c.decision_id.in_(_DECISIONS)
 )
 
 
@@ -50,14 +47,6 @@ def place(connection: Connection, outcomes: Sequence[Outcome]) -> list[Place | B
     rows = connection.execute(_SHOWN, {"decision_ids": list(named)}).all() if named else []
     shown = {row[0]: _Shown(*row[1:]) for row in rows}
     return [_place(connection, outcome, shown) for outcome in outcomes]
-
-
-def recorded_keys(connection: Connection, decision_ids: Collection[str]) -> set[tuple[str, str, str]]:
-    """Keys (decision_id, item_id, kind) of all outcomes that are filed under the given decisions; empty for none."""
-    if not decision_ids:
-        return set()
-    rows = connection.execute(_RECORDED, {"decision_ids": list(decision_ids)})
-    return {(row[0], row[1], row[2]) for row in rows}
 
 
 def _place(connection: Connection, outcome: Outcome, shown: Mapping[str, _Shown]) -> Place | BadInput:

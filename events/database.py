@@ -1,89 +1,130 @@
-"""Opening the SQLite file of the event log, and the two kinds of transaction on it."""
+"""Opening the event database, SQLite or PostgreSQL, and the two kinds of transaction on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError, StatementError
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 
-from core.errors import ConfigError, EventLogError
-from events.schema import METADATA
-
-BUSY_TIMEOUT_S = 10.0
-"""How long a transaction waits for another process's transaction before it fails."""
-
-
-def database_path(url: str) -> Path:
-    """The file behind a database URL.
-
-    Args:
-        url: ``sqlite:////absolute/path.db`` or ``sqlite:///relative/path.db``.
-
-    Raises:
-        ConfigError: Another kind of URL, or a database in memory (it would lose what it acknowledged).
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigError(f"event log {url!r} is no database URL; give sqlite:////absolute/path/events.db") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise ConfigError(
-            f"event log {url!r}: only a SQLite file is supported; give sqlite:////absolute/path/events.db"
-        )
-    return Path(str(parsed.database))
+from core.errors import EventLogError
+from events.dialects import database_url, for_reading, for_writing, lock_schema, log_name, make_engine, sqlite_file
+from events.migrations import HEAD, VERSIONS, check_known, upgrade, version_of
+from events.schema import EXPOSURES
 
 
 def open_database(url: str) -> Engine:
-    """Open (and where needed create) the event database: WAL, every commit synced to disk.
+    """Open the event database; where needed it is created, or brought up to date without losing a row.
 
-    Several processes may have it open; transactions are short and wait for each other.
+    Several processes may have it open; transactions are short and wait for each other. What is committed is on disk:
+    SQLite in WAL with every commit synced, PostgreSQL with ``synchronous_commit`` never off.
 
     Args:
-        url: ``sqlite:////absolute/path/events.db``; the folder must exist.
+        url: ``sqlite:////absolute/path/events.db``, whose folder must exist, or
+            ``postgresql+psycopg://user:password@host/database``, which must exist.
 
     Returns:
         An engine for ``reading`` and ``writing``; ``dispose()`` it when done.
 
     Raises:
-        ConfigError: The URL is not a SQLite file's.
-        EventLogError: The folder is missing, or the file cannot be opened or is no SQLite database.
+        ConfigError: The URL is neither.
+        EventLogError: The folder is missing, the database cannot be opened or reached, is none of ours, or was made
+            by a newer version.
     """
-    path = database_path(url)
-    if not path.absolute().parent.is_dir():
-        raise EventLogError(f"event log {path}: the folder {path.absolute().parent} does not exist; create it first")
-    engine = create_engine(
-        f"sqlite:///{path.absolute()}",
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-    )
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    engine = connect(url)
     try:
-        with writing(engine) as connection:
-            METADATA.create_all(connection)
+        if _version(engine) != HEAD:
+            with writing(engine) as connection:
+                lock_schema(connection)
+                # Another process may have done it while this one waited.
+                check_known(version_of(connection), log_name(engine.url))
+                upgrade(connection)
     except EventLogError:
         engine.dispose()
         raise
     return engine
 
 
+class DatabaseStatus(NamedTuple):
+    """How far a database's tables are.
+
+    Attributes:
+        name: Its file, or its URL without the password.
+        version: None where there are no tables yet, or they are older than versions are.
+        exists: Whether the event log's tables are there, however old.
+    """
+
+    name: str
+    version: str | None
+    exists: bool
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the tables are what this Screentest makes."""
+        return self.version == HEAD
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        if self.up_to_date:
+            return f"version {HEAD}, up to date"
+        if not self.exists:
+            return f"no event log yet; `screentest database upgrade` makes one of version {HEAD}"
+        if self.version is not None and self.version not in VERSIONS:
+            return f"version {self.version}, newer than this Screentest, which knows them up to {HEAD}; update it"
+        return (
+            f"version {self.version or 'from before versions were counted'}; `screentest database upgrade` brings it "
+            f"to {HEAD}, whatever opens it does too"
+        )
+
+
+def database_status(url: str) -> DatabaseStatus:
+    """How far a database's tables are; nothing is changed.
+
+    Raises:
+        ConfigError: As ``open_database``.
+        EventLogError: It cannot be opened or reached.
+    """
+    engine = connect(url)
+    try:
+        file = sqlite_file(engine.url)
+        if file is not None and not file.exists():
+            return DatabaseStatus(log_name(engine.url), None, False)
+        with reading(engine) as connection:
+            there = inspect(connection).has_table(EXPOSURES.name)
+            return DatabaseStatus(log_name(engine.url), version_of(connection), there)
+    finally:
+        engine.dispose()
+
+
+def connect(url: str) -> Engine:
+    """An engine on a database as it is: not created on PostgreSQL, not brought up to date.
+
+    Raises:
+        ConfigError: As ``open_database``.
+        EventLogError: The folder of a SQLite file is missing.
+    """
+    parsed = database_url(url)
+    file = sqlite_file(parsed)
+    if file is not None and not file.parent.is_dir():
+        raise EventLogError(f"event log {file}: the folder {file.parent} does not exist; create it first")
+    return make_engine(parsed)
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A short write transaction, committed at the end, rolled back on an exception.
 
+    On SQLite it has the database to itself. On PostgreSQL each statement sees what others have committed by then;
+    whoever decides on what was read locks it first (``events.dialects.lock_table``).
+
     Raises:
-        EventLogError: The database refused: disk full, file gone, locked for ``BUSY_TIMEOUT_S``.
+        EventLogError: The database refused or is gone: disk full, file gone, locked for ``BUSY_TIMEOUT_S``. When the
+            connection broke in the commit itself, nobody knows whether it was kept: write it again, which is harmless.
     """
-    # A deferred transaction that reads first and then writes fails at once when another process wrote in
-    # between, whatever the busy timeout: take the write lock from the start.
-    with _transaction(engine, "BEGIN IMMEDIATE") as connection:
+    with _transaction(engine, for_writing(engine.dialect)) as connection:
         yield connection
 
 
@@ -94,29 +135,22 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         EventLogError: The database cannot be read.
     """
-    with _transaction(engine, "BEGIN") as connection:
+    with _transaction(engine, for_reading(engine.dialect)) as connection:
         yield connection
 
 
+def _version(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        return check_known(version_of(connection), log_name(engine.url))
+
+
 @contextmanager
-def _transaction(engine: Engine, begin: str) -> Iterator[Connection]:
+def _transaction(engine: Engine, options: Mapping[str, Any]) -> Iterator[Connection]:
     try:
-        with engine.connect().execution_options(sqlite_begin=begin) as connection, connection.begin():
+        with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
         # Not only the driver's errors: SQLAlchemy has its own for values and statements it cannot use.
         reason = error.orig if isinstance(error, StatementError) else error
-        raise EventLogError(f"event log {engine.url.database}: {reason}") from error
-
-
-def _configure(dbapi_connection: Any, _record: Any) -> None:
-    # The driver's own BEGIN comes late and is always deferred: it is switched off, `_begin` says it instead.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+        # PostgreSQL's reasons have several lines.
+        raise EventLogError(f"event log {log_name(engine.url)}: {' '.join(str(reason).split())}") from error

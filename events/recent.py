@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Engine, literal_column, select
+from sqlalchemy import Engine, select
 
 from events.database import reading
 from events.schema import EXPOSURES
@@ -44,8 +44,8 @@ def recent_users(engine: Engine, experiment: str, *, limit: int = 50) -> list[Re
     query = (
         select(EXPOSURES.c.user_id, EXPOSURES.c.variant, EXPOSURES.c.ts)
         .where(EXPOSURES.c.experiment == experiment)
-        # In the order they were written, read from the end: the whole log is never sorted.
-        .order_by(literal_column("rowid").desc())
+        # Read from the end of an index: the whole log is never sorted.
+        .order_by(EXPOSURES.c.ts.desc())
         .limit(limit * _SCANNED_PER_USER)
     )
     users: dict[str, RecentUser] = {}

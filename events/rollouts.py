@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Engine, RowMapping, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core.errors import RolloutError
 from events.database import reading, writing
+from events.dialects import insert as upsert
+from events.dialects import lock_table
 from events.schema import ROLLOUT_LOOKS, ROLLOUTS, ROUTES
 
 
@@ -97,6 +98,7 @@ def create_rollout(engine: Engine, record: RolloutRecord) -> RolloutRecord:
     now = time.time()
     stored = replace(record, created_at=now, updated_at=now)
     with writing(engine) as connection:
+        lock_table(connection, ROLLOUTS)
         known = connection.scalar(select(ROLLOUTS.c.state).where(ROLLOUTS.c.experiment == record.experiment))
         if known is not None:
             raise RolloutError(
@@ -190,10 +192,11 @@ def put_route(engine: Engine, route: Route) -> Route:
     if route.percent > 0 and not route.challenger_url:
         raise RolloutError(f"route of {route.experiment!r}: percent == {route.percent} needs a challenger_url")
     with writing(engine) as connection:
+        lock_table(connection, ROUTES)
         revision = 1 + (connection.scalar(select(func.max(ROUTES.c.revision))) or 0)
         stored = replace(route, revision=revision)
         values = {**vars(stored), "spec": dict(route.spec), "updated_at": time.time()}
-        statement = upsert(ROUTES).values(values)
+        statement = upsert(engine.dialect, ROUTES).values(values)
         connection.execute(statement.on_conflict_do_update(index_elements=["experiment"], set_=values))
     return stored
 

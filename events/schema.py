@@ -1,36 +1,40 @@
-"""The tables of the event log, and of the rollouts that are decided on it."""
+"""The tables of the event log, and of the rollouts that are decided on it. How a database gets them: ``migrations``."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, Table, UniqueConstraint
+
+from events.column_types import BIG_INTEGER, TEXT
 
 METADATA = MetaData()
 
 
 def _commit_number() -> Column[int]:
     """Which commit of the log a row came in with, counted from 1: the order of arrival."""
-    return Column("commit_number", Integer, nullable=False, server_default="0")
+    return Column("commit_number", BIG_INTEGER, nullable=False, server_default="0")
 
 
 #: How many commits the log has: one row, written by each.
-COMMITS = Table("commits", METADATA, Column("log", Text, primary_key=True), Column("commits", Integer, nullable=False))
+COMMITS = Table(
+    "commits", METADATA, Column("log", TEXT, primary_key=True), Column("commits", BIG_INTEGER, nullable=False)
+)
 
 EXPOSURES = Table(
     "exposures",
     METADATA,
-    Column("decision_id", Text, primary_key=True),
-    Column("experiment", Text, nullable=False),
-    Column("unit_id", Text, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("session_id", Text),
+    Column("decision_id", TEXT, primary_key=True),
+    Column("experiment", TEXT, nullable=False),
+    Column("unit_id", TEXT, nullable=False),
+    Column("user_id", TEXT, nullable=False),
+    Column("session_id", TEXT),
     Column("step", Integer, nullable=False),
-    Column("variant", Text, nullable=False),
+    Column("variant", TEXT, nullable=False),
     Column("propensity", Float, nullable=False),
     Column("items", JSON, nullable=False),
     Column("n_items", Integer, nullable=False),
     Column("context", JSON, nullable=False),
-    Column("channel", Text),
-    Column("device", Text),
+    Column("channel", TEXT),
+    Column("device", TEXT),
     Column("latency_ms", Float, nullable=False),
     Column("error", Boolean, nullable=False),
     Column("ts", Float, nullable=False),
@@ -59,17 +63,19 @@ Index(
 )
 # Finds the exposure that an outcome without decision_id belongs to.
 Index("exposures_by_user", EXPOSURES.c.user_id, EXPOSURES.c.ts)
+# Finds the latest exposures, and those of a day.
+Index("exposures_by_time", EXPOSURES.c.ts)
 
 #: Failed sessions that were tried again: as they were until the commit that brought the answer.
 SUPERSEDED = Table(
     "superseded_exposures",
     METADATA,
-    Column("decision_id", Text, primary_key=True),
-    Column("superseded_by", Integer, primary_key=True),
-    Column("experiment", Text, nullable=False),
-    Column("unit_id", Text, nullable=False),
+    Column("decision_id", TEXT, primary_key=True),
+    Column("superseded_by", BIG_INTEGER, primary_key=True),
+    Column("experiment", TEXT, nullable=False),
+    Column("unit_id", TEXT, nullable=False),
     Column("step", Integer, nullable=False),
-    Column("variant", Text, nullable=False),
+    Column("variant", TEXT, nullable=False),
     Column("latency_ms", Float, nullable=False),
     _commit_number(),
 )
@@ -77,12 +83,12 @@ SUPERSEDED = Table(
 OUTCOMES = Table(
     "outcomes",
     METADATA,
-    Column("decision_id", Text, primary_key=True),
-    Column("item_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
+    Column("decision_id", TEXT, primary_key=True),
+    Column("item_id", TEXT, primary_key=True),
+    Column("kind", TEXT, primary_key=True),
     Column("reward", Float, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("arm", Text, nullable=False),
+    Column("user_id", TEXT, nullable=False),
+    Column("arm", TEXT, nullable=False),
     Column("ts", Float, nullable=False),
     Column("meta", JSON, nullable=False),
     _commit_number(),
@@ -93,7 +99,7 @@ OUTCOMES = Table(
 HEARTBEATS = Table(
     "heartbeats",
     METADATA,
-    Column("writer", Text, primary_key=True),
+    Column("writer", TEXT, primary_key=True),
     Column("pid", Integer, nullable=False),
     Column("ts", Float, nullable=False),
 )
@@ -101,17 +107,17 @@ HEARTBEATS = Table(
 ROLLOUTS = Table(
     "rollouts",
     METADATA,
-    Column("experiment", Text, primary_key=True),
+    Column("experiment", TEXT, primary_key=True),
     Column("spec", JSON, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("decision", Text, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("decision", TEXT, nullable=False),
     Column("reasons", JSON, nullable=False),
     Column("step_index", Integer, nullable=False),
     Column("looks", Integer, nullable=False),
-    Column("champion_uri", Text, nullable=False),
-    Column("champion_version", Text, nullable=False),
-    Column("challenger_uri", Text, nullable=False),
-    Column("challenger_version", Text, nullable=False),
+    Column("champion_uri", TEXT, nullable=False),
+    Column("champion_version", TEXT, nullable=False),
+    Column("challenger_uri", TEXT, nullable=False),
+    Column("challenger_version", TEXT, nullable=False),
     Column("details", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
@@ -121,7 +127,7 @@ ROLLOUT_LOOKS = Table(
     "rollout_looks",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("experiment", Text, nullable=False),
+    Column("experiment", TEXT, nullable=False),
     Column("look", Integer, nullable=False),
     Column("result", JSON, nullable=False),
     Column("taken_at", Float, nullable=False),
@@ -131,14 +137,14 @@ ROLLOUT_LOOKS = Table(
 ROUTES = Table(
     "routes",
     METADATA,
-    Column("experiment", Text, primary_key=True),
+    Column("experiment", TEXT, primary_key=True),
     Column("revision", Integer, nullable=False, unique=True),
     Column("spec", JSON, nullable=False),
     Column("percent", Integer, nullable=False),
     Column("step_index", Integer, nullable=False),
-    Column("champion_url", Text, nullable=False),
-    Column("challenger_url", Text),
-    Column("champion_version", Text, nullable=False),
-    Column("challenger_version", Text),
+    Column("champion_url", TEXT, nullable=False),
+    Column("challenger_url", TEXT),
+    Column("champion_version", TEXT, nullable=False),
+    Column("challenger_version", TEXT),
     Column("updated_at", Float, nullable=False),
 )

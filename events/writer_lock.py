@@ -1,4 +1,4 @@
-"""One writer per event log: the advisory lock that refuses a second replica."""
+"""One writer per SQLite event log: the advisory lock that refuses a second replica."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class WriterLock:
     be left behind without harm.
 
     Args:
-        database: The SQLite file to be written.
+        database: The SQLite file to be written; it exists.
 
     Raises:
         EventLogError: Another process writes this log, or the lock file cannot be made.
@@ -25,21 +25,44 @@ class WriterLock:
     def __init__(self, database: Path) -> None:
         path = database.with_name(database.name + ".writer")
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise EventLogError(f"event log {database}: cannot make its lock file {path}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._file)
+            holder = os.read(self._lock, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._lock)
             raise EventLogError(
                 f"event log {database} is already written by process {holder}; "
-                "a SQLite log has one policy server: stop that one, or give this one a database of its own"
+                "a SQLite log has one policy server: stop that one, give this one a database of its own, or use "
+                "PostgreSQL, which takes several"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        self._database = database
+        self._identity = _identity(database)
+
+    def check(self) -> None:
+        """See that the file is still the one that was locked.
+
+        Raises:
+            EventLogError: It was removed or replaced; SQLite would go on writing into the deleted file, and
+                acknowledge what nobody can ever read.
+        """
+        if _identity(self._database) != self._identity:
+            raise EventLogError(f"event log {self._database} was removed or replaced; restart the policy server")
 
     def release(self) -> None:
-        """Let another process write."""
-        os.close(self._file)
+        """Let another process write. Safe to call twice."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -269,7 +269,7 @@ def _conclude(
     """Put together what the database holds; write it down in the folder and in MLflow."""
     record = load_rollout(engine, request.spec.name)
     if record is None:
-        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_url}")
+        raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_name}")
     result = rollout_result(engine, record, tracker, request)
     provenance, params = PreparedDataLoader(request.dataset).provenance(), _params(request)
     context = ReportContext(

@@ -17,7 +17,7 @@ class PolicyProcess:
     """A policy server on this machine.
 
     Args:
-        events_url: Its event log, ``sqlite:////absolute/path/events.db``.
+        events_url: Its event log, ``sqlite:////absolute/path/events.db`` or ``postgresql+psycopg://…``.
         folder: For its log and port file.
         host: Address to bind.
         port: 0 takes any free one.
@@ -41,7 +41,7 @@ class PolicyProcess:
             ServerCommand(
                 name="policy server",
                 argv=[
-                    *(sys.executable, "-m", "serving.policy_server", "--events", events_url),
+                    *(sys.executable, "-m", "serving.policy_server"),
                     *("--host", host, "--port", str(port), "--port-file", str(port_file)),
                     *(word for name, value in given.items() if value is not None for word in (name, str(value))),
                 ],
@@ -49,6 +49,8 @@ class PolicyProcess:
                 log_file=folder / "policy.log",
                 ready_path="/healthz",
                 host=host,
+                # Not as an argument: everybody on the machine may read those, and it may hold a password.
+                environment={"SCREENTEST_EVENTS_URL": events_url},
             )
         )
 

@@ -9,7 +9,7 @@ A list by a model with features carries "features": store, or what it had instea
 under way than can be answered in time, /choose and /update answer 503 with Retry-After.
 
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
-event log is refused.
+SQLite event log is refused; on PostgreSQL there may be several.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import uvicorn
 
-from core.errors import ScreentestError
+from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def serve(
-    events: str,
+    events: str | None = None,
     *,
     host: str,
     port: int,
@@ -57,7 +57,8 @@ def serve(
     """Serve until SIGTERM or SIGINT, then commit what is queued.
 
     Args:
-        events: ``sqlite:////absolute/path/events.db``; made if missing.
+        events: ``sqlite:////absolute/path/events.db``, made if missing, or ``postgresql+psycopg://…``; None: the
+            setting events_url.
         host: Address to bind.
         port: 0 takes any free one.
         port_file: Gets the port.
@@ -69,6 +70,9 @@ def serve(
         Failure: The port or the event log cannot be had.
     """
     settings = load_settings(k=k, model_timeout_s=model_timeout_s)
+    events = events or settings.events_url.get_secret_value()
+    if not events:
+        raise ConfigError("no event log; give --events or set SCREENTEST_EVENTS_URL")
     sock = listen(host, port)
     store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
     engine = open_database(events)
@@ -98,7 +102,7 @@ def serve(
     # each time behind the event loop.
     sys.setswitchinterval(0.0005)
     bound = announce(sock, port_file)
-    _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.path)
+    _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
     # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[sock])
@@ -113,7 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--events", required=True, help="event log, sqlite:////absolute/path/events.db; made if missing"
+        "--events",
+        help="event log, sqlite:////absolute/path/events.db or postgresql+psycopg://user@host/database "
+        "(setting events_url, which may hold a password)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to bind, 0 for any free one (%(default)s)")

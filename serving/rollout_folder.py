@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from core.errors import ConfigError
 from core.files import write_whole
-from core.settings import Settings
+from core.settings import Settings, load_settings
 from core.validation_text import in_one_line
+from events.dialects import database_url, log_name
 from experiments.result import RolloutResult
 from experiments.spec import ExperimentSpec, parse_spec
 from serving.result_documents import result_document, result_of
@@ -83,8 +84,18 @@ class RolloutFolder:
 
     @property
     def events_url(self) -> str:
-        """Database URL of the event log, which also holds the rollout's state."""
-        return f"sqlite:///{self.path.absolute() / 'events.db'}"
+        """Database URL of the event log, which also holds the rollout's state; it may hold a password.
+
+        The setting's; without one, or where the rollout began without one, a SQLite file of the folder's own.
+        """
+        own = self.path.absolute() / "events.db"
+        shared = load_settings().events_url.get_secret_value()
+        return shared if shared and not own.exists() else f"sqlite:///{own}"
+
+    @property
+    def events_name(self) -> str:
+        """The event log in messages."""
+        return log_name(database_url(self.events_url))
 
     @property
     def servers(self) -> Path:

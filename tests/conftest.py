@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.real_postgres import RealPostgres
 
 # Property tests draw the same examples in every run and are never judged by the clock.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
@@ -29,6 +34,16 @@ def movielens() -> Path:
     found = Path(path)
     assert found.exists(), f"SCREENTEST_TEST_DATA={path} does not exist"
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[RealPostgres]:
+    """A real PostgreSQL of this worker; nobody kills it. Each test takes a log of its own of it."""
+    from tests.real_postgres import real_postgres
+
+    # Nobody pulls the plug either.
+    with real_postgres("fsync=off") as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

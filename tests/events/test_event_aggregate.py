@@ -27,19 +27,27 @@ TIMEOUT_S = 10
 VARIANTS = ("challenger", "control", "champion")
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('log') / 'events.db'}"
+    return request.getfixturevalue("postgres").new_log()
+
+
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    made = EventStore(f"sqlite:///{tmp_path_factory.mktemp('log') / 'events.db'}")
+def store(store_url: str) -> Iterator[EventStore]:
+    made = EventStore(store_url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def engine(store: EventStore) -> Engine:
+def engine(store: EventStore, store_url: str) -> Iterator[Engine]:
     """The store's database, empty."""
-    engine = open_database(f"sqlite:///{store.path}")
+    engine = open_database(store_url)
     empty(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 def empty(engine: Engine) -> None:

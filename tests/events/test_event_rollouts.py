@@ -1,6 +1,5 @@
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -24,16 +23,16 @@ ROUTE = Route("demo", SPEC, 5, 0, "http://a", "1", "http://b", "2")
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path / 'events.db'}")
+def engine(url: str) -> Engine:
+    return open_database(url)
 
 
-def test_a_rollout_comes_back_as_it_was_stored(engine: Engine, tmp_path: Path) -> None:
+def test_a_rollout_comes_back_as_it_was_stored(engine: Engine, url: str) -> None:
     assert load_rollout(engine, "demo") is None
     stored = create_rollout(engine, RECORD)
     assert stored.created_at == stored.updated_at > 0
     assert replace(stored, created_at=0.0, updated_at=0.0) == RECORD
-    another_process = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    another_process = open_database(url)
     assert load_rollout(another_process, "demo") == stored
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import update
 
 from events.database import open_database, writing
@@ -13,8 +11,8 @@ from tests.rollout_examples import SPEC, rolled_back
 from tests.written_rollouts import write_rollout
 
 
-def test_sessions_are_rows_and_only_clicks_count(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+def test_sessions_are_rows_and_only_clicks_count(url: str) -> None:
+    engine = open_database(url)
     result = rolled_back()
     write_rollout(engine, result, SPEC)
     found = logged_decisions(engine, SPEC.name)

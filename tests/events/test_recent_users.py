@@ -1,13 +1,11 @@
-from pathlib import Path
-
 from events.database import open_database
 from events.recent import RecentUser, recent_users
 from tests.rollout_examples import SPEC, broke_guardrail
 from tests.written_rollouts import STARTED, write_rollout
 
 
-def test_latest_users_first_each_once(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+def test_latest_users_first_each_once(url: str) -> None:
+    engine = open_database(url)
     write_rollout(engine, broke_guardrail(), SPEC, user_ids=["7", "8", "9"])
 
     found = recent_users(engine, SPEC.name)
@@ -21,5 +19,5 @@ def test_latest_users_first_each_once(tmp_path: Path) -> None:
     )
 
 
-def test_of_an_experiment_that_nobody_saw_there_are_none(tmp_path: Path) -> None:
-    assert recent_users(open_database(f"sqlite:///{tmp_path / 'events.db'}"), "nobody") == []
+def test_of_an_experiment_that_nobody_saw_there_are_none(url: str) -> None:
+    assert recent_users(open_database(url), "nobody") == []
