@@ -63,8 +63,8 @@ class KServeSettings(BaseModel):
     context: str = ""
     """Empty: the kubeconfig's current one."""
     secret: str = ""
-    """A Secret of that namespace whose keys become the servers' environment: ``REDIS_URL``, ``MLFLOW_TRACKING_USERNAME``
-    and ``…_PASSWORD``, or ``MLFLOW_TRACKING_URI`` itself where the address holds a password."""
+    """A Secret of that namespace whose keys become the servers' environment: ``REDIS_URL``,
+    ``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``, or ``MLFLOW_TRACKING_URI`` where the address holds a password."""
     service_account: str = ""
     """Of the model servers, e.g. one that may read the artifacts' bucket; empty: the namespace's default one."""
     visibility: Literal["cluster-local", "external"] = "cluster-local"

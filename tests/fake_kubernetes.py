@@ -23,7 +23,15 @@ from urllib.parse import parse_qs, urlsplit
 from tests.strict_schema import problems
 
 _BOOKMARK_EVERY_S = 0.2
-_REASONS = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired", 415: "UnsupportedMediaType", 422: "Invalid", 503: "ServiceUnavailable"}  # fmt: skip
+_REASONS = {
+    400: "BadRequest",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    410: "Expired",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+}
 
 
 class Refused(Exception):
@@ -73,6 +81,8 @@ class Kubernetes:
     """(method, status) of calls to be refused, each once."""
     before_write: Callable[[], None] | None = None
     """Called, once, before the next write over HTTP: another writer that is first."""
+    before_watch: Callable[[], None] | None = None
+    """Called, once, before the next watch begins."""
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
@@ -277,6 +287,9 @@ class _Calls(BaseHTTPRequestHandler):
         name = query.get("fieldSelector", "").removeprefix("metadata.name=")
         if query.get("watch", "").lower() == "true":
             since = int(query.get("resourceVersion") or self.kubernetes.version)
+            before, self.kubernetes.before_watch = self.kubernetes.before_watch, None
+            if before is not None:
+                before()
             bookmarks = query.get("allowWatchBookmarks", "").lower() == "true"
             seconds = float(query.get("timeoutSeconds", 300))
             self._stream(self.kubernetes.watch(group, plural, namespace, name, since, seconds, bookmarks))

@@ -33,7 +33,7 @@ _RIGHTS = (
 )
 
 
-class Conflict(Exception):  # noqa: N818
+class Conflict(Exception):
     """Another writer was first: read again."""
 
 

@@ -183,7 +183,9 @@ def _predictor(
 
 def _container(name: str, model_uri: str, tracking_uri: str, cluster: KServeSettings) -> dict[str, Any]:
     if not cluster.image:
-        raise ConfigError("the deployer 'kserve' needs an image: set kserve.image to the project's, where nodes find it")
+        raise ConfigError(
+            "the deployer 'kserve' needs an image: set kserve.image to the project's, where nodes find it"
+        )
     resources = {"cpu": cluster.cpu, "memory": cluster.memory}
     container: dict[str, Any] = {
         "name": _CONTAINER,

@@ -42,11 +42,16 @@ class KServeDeployer(Deployer):
     """Writes an InferenceService, and waits for what KServe makes of it.
 
     Nothing stops with this process: ``close`` ends the connection, ``delete`` the servers.
+
+    Raises:
+        ConfigError: Image, name or MLflow's address cannot be used on a cluster. No cluster is asked yet.
     """
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self._name = service_name(site.model_name)
+        # Told before anybody trains a model for it.
+        new_service(self._name, Predictor("", ""), site.tracking_uri, site.cluster)
         self._generation: int | None = None
 
     @property
@@ -63,7 +68,7 @@ class KServeDeployer(Deployer):
         What cannot be asked for yet (a candidate, while the stable version is starting) ``wait`` asks for.
 
         Raises:
-            ConfigError: See ``Deployment``; or image, name or MLflow's address cannot be used on a cluster.
+            ConfigError: See ``Deployment``; or no cluster is configured.
             ServerError: The cluster refused, or the object is somebody else's.
         """
         wish = Deployment(stable, candidate, percent)

@@ -194,7 +194,9 @@ def arrived(seen: Seen, wish: Deployment) -> bool:
     if candidate is None:
         return True
     comes = seen.target(LATEST, candidate)
-    return comes is not None and seen.asked_for_is_ready and comes.revision == seen.ready and comes.percent == now.percent
+    return (
+        comes is not None and seen.asked_for_is_ready and comes.revision == seen.ready and comes.percent == now.percent
+    )
 
 
 def candidate_of(wish: Deployment) -> str | None:
@@ -219,5 +221,9 @@ def _problem(conditions: Mapping[str, Mapping[str, Any]], model: Mapping[str, An
     condition = conditions.get("PredictorConfigurationReady", {})
     if condition.get("status") != "False":
         return ""
-    parts = [condition.get("reason", ""), condition.get("message", ""), model.get("lastFailureInfo", {}).get("message", "")]
+    parts = [
+        condition.get("reason", ""),
+        condition.get("message", ""),
+        model.get("lastFailureInfo", {}).get("message", ""),
+    ]
     return ": ".join(" ".join(part.split()) for part in parts if part)
