@@ -89,7 +89,6 @@ class Audition:
             experiment=self.settings.mlflow_experiment_name,
             artifact_root=self.settings.artifact_root,
         )
-        self._check_deployer()
         features = feature_store(self.settings, self.run) if self.needs_features else nullcontext()
         with reaped(), features as redis, StageBoard(self.console) as board:
             trained = self._train(board)
@@ -112,19 +111,6 @@ class Audition:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _check_deployer(self) -> None:
-        """Nor should a place where the servers cannot run.
-
-        Raises:
-            BadInput: Nobody registered the deployer, or it misses a setting.
-        """
-        from serving.deployers.base import Site
-        from serving.deployers.registry import deployer
-
-        settings = self.settings
-        site = Site(self.run.path, self.tracking_uri, settings.mlflow_model_name, cluster=settings.kserve)
-        deployer(settings.deployer)(site).close()
 
     def _told(self, seconds: Mapping[str, float]) -> Told:
         settings = self.settings

@@ -250,6 +250,7 @@ class KServe:
 class _Route(BaseHTTPRequestHandler):
     """One address of the gateway."""
 
+    protocol_version = "HTTP/1.1"
     kserve: KServe
     key: Key
     tag: str

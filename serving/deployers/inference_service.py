@@ -226,8 +226,8 @@ def _environment(tracking_uri: str, cluster: KServeSettings) -> list[dict[str, s
         return [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri}, home]
     if cluster.secret:
         return [home]
-    what = "holds a password" if address.password else "is no address that pods can reach"
+    what = "holds a password" if address.password else "is none that pods can reach"
     raise ConfigError(
-        f"the MLflow address {'with scheme ' + address.scheme!r} {what}; give an http(s):// one without a password, or "
-        "put MLFLOW_TRACKING_URI into a Secret and name it: kserve.secret"
+        f"MLflow's address ({address.scheme}:…) {what}; set MLFLOW_TRACKING_URI to an http(s):// one without a "
+        "password, or put it into a Secret and name that: kserve.secret"
     )

@@ -352,7 +352,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("given", "tracking_uri", "name", "said"),
     [
         ({"image": ""}, "http://mlflow.test", "recommender", "needs an image"),
-        ({}, "sqlite:////home/me/mlflow.db", "recommender", "'with scheme sqlite' is no address that pods can reach"),
+        ({}, "sqlite:////home/me/mlflow.db", "recommender", r"\(sqlite:…\) is none that pods can reach"),
         ({}, "https://me:hush@mlflow.test", "recommender", "holds a password"),
         ({}, "http://mlflow.test", "Film_Model", "'Film_Model' cannot name an InferenceService"),
     ],

@@ -13,9 +13,11 @@ from events.database import open_database
 from events.rollouts import current_route
 from serving.deployers.base import Deployment, Site
 from serving.deployers.kserve import KServeDeployer
+from serving.live_stack import start_models_and_policy
 from tests.fake_kserve import FakeCluster, fake_cluster
 from tests.serving.test_controller import CHALLENGER, CHAMPION, World, a_spec
 from tests.serving.test_controller import world as world
+from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
 
 SPEC = a_spec(
     rollout={"steps": [{"percent": 10, "sessions": 50}, {"percent": 50, "sessions": 250}], "watch_sessions": 50}
@@ -129,3 +131,26 @@ def test_the_direct_share_waits_for_the_route(
         controller.reconcile()
     assert shares_at_refresh == [0]
     assert dict(cluster.shares()[-1]) == {CHAMPION: 90, CHALLENGER: 10}
+
+
+def test_the_stack_on_a_cluster_answers_through_a_policy_server_of_this_machine(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    tracking_uri = register_small_models(tmp_path, {"popularity": {}, "ease": {}}, small_interactions())
+    with start_models_and_policy(
+        tmp_path / "up",
+        tracking_uri=tracking_uri,
+        model_name=MODEL_NAME,
+        events_url=f"sqlite:///{tmp_path / 'up.db'}",
+        experiment="live",
+        policy_port=0,
+        host="127.0.0.1",
+        timeout_s=60,
+        deployer_name="kserve",
+        # The pods' MLflow is named in a Secret: this one is a file of this machine.
+        cluster=cluster.settings.model_copy(update={"secret": "recommender"}),
+    ) as served:
+        shown = httpx.get(f"{served.policy_url}/choose", params={"user_id": 17}, trust_env=False).json()
+        assert (shown["arm"], [item["item_id"] for item in shown["items"]]) == ("champion", [1, 2, 3])
+    with process(cluster, tmp_path) as place:
+        assert place.deployment == Deployment(CHAMPION, CHALLENGER), "on the cluster the servers stay"
