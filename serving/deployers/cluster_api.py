@@ -28,7 +28,7 @@ _LONGEST_WATCH_S = 30.0
 _PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _RIGHTS = (
-    "its account needs get, list, watch, create, update and delete on inferenceservices.serving.kserve.io and "
+    "its account needs get, watch, create, update and delete on inferenceservices.serving.kserve.io and "
     "get on revisions.serving.knative.dev"
 )
 

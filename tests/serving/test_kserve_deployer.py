@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from core.errors import ConfigError, ServerError
 from serving.deployers.base import Deployment, Site
@@ -318,7 +319,7 @@ def test_deleted_it_is_gone_and_can_be_applied_again(
 
 def test_what_the_cluster_refuses_is_one_line(cluster: FakeCluster, deployer: Callable[..., KServeDeployer]) -> None:
     cluster.kubernetes.refusals.append(("POST", 403))
-    with pytest.raises(ServerError, match=r"refuses \(403\); its account needs get, list, watch, create") as caught:
+    with pytest.raises(ServerError, match=r"refuses \(403\); its account needs get, watch, create") as caught:
         deployer().apply(A)
     one_line(caught)
     with pytest.raises(ServerError, match="or no such namespace; install KServe") as caught:
@@ -403,3 +404,28 @@ def test_whatever_is_wished_after_whatever_nobody_gets_what_was_not_asked_for(
             assert version_at(place.url("challenger")) == wish.candidate[-1]
         place.check()
         before = wish
+
+
+def test_the_role_in_the_example_cluster_allows_what_the_deployer_does(
+    cluster: FakeCluster, deployer: Callable[..., KServeDeployer]
+) -> None:
+    place = deployer()
+    run(place, A, B, 5)
+    place.promote()
+    place.wait()
+    place.delete()
+    verbs = {"POST": "create", "PUT": "update", "DELETE": "delete", "GET": "get"}
+    done = set()
+    for method, path in cluster.kubernetes.requests:
+        _, _, group, _, _, _, resource = path.partition("?")[0].split("/")[:7]
+        done.add((group, resource, "watch" if "watch=True" in path else verbs[method]))
+    documents = yaml.safe_load_all((Path(__file__).parents[1] / "e2e" / "kind.yaml").read_text(encoding="utf-8"))
+    (role,) = [document for document in documents if document["kind"] == "Role"]
+    allowed = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert done == allowed
