@@ -13,10 +13,10 @@ JOBS   ?= 2
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
               serving_paths choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
-.PHONY: help demo up down test test-long lint bench lock clean
+.PHONY: help demo up down test test-long e2e-kind lint bench lock clean
 
 help: ## What each target does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed ## Data to a promoted recommender, start to finish (DATA=, SEED=, PLANT=, MODELS=, JSON=)
 	@$(BIN)/screentest demo $(if $(DATA),--data '$(DATA)') $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant $(PLANT)) \
@@ -33,6 +33,9 @@ test: lint ## Everything that must be green
 
 test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long --timeout 1800
+
+e2e-kind: ## A rollout on a real cluster: docker, kind, kubectl and helm must be there (tests/e2e/kind.sh)
+	@tests/e2e/kind.sh
 
 lint: $(VENV)/.installed-test ## Style, types and layers
 	@$(BIN)/ruff check .

@@ -206,6 +206,7 @@ class Audition:
                 "seed": self.seed,
                 "n_visitors": VISITORS,
                 "connections": self.settings.connections,
+                "deployer": self.settings.deployer,
                 "tracking_uri": self.tracking_uri,
                 "experiment": self.settings.mlflow_experiment_name,
                 "model_name": self.settings.mlflow_model_name,

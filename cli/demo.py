@@ -19,7 +19,7 @@ from cli.configs import read_configs
 from cli.run_folder import RunFolder
 from core.errors import ConfigError
 from core.files import write_whole
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 
 DEFAULT_MODELS = "popularity,item_knn,ease"
 
@@ -72,6 +72,7 @@ def demo(
     names, chosen = _models(models, plant), read_configs(configs)
     source = source_of(settings)
     _check_writable(json)
+    _check_deployer(settings)
     run = RunFolder.create(settings.runs_dir, f"{plant.value}-seed{seed}", datetime.now())
     audition = Audition(
         settings, run, source, seed=seed, plant=plant.value, models=names, configs=chosen, console=console
@@ -103,6 +104,21 @@ def _models(text: str, plant: Plant) -> list[str]:
     if plant is Plant.SHUFFLE and "ease" not in names:
         raise ConfigError(f"--models {text!r}: --plant shuffle serves ease against its own shuffled list; add ease")
     return names
+
+
+def _check_deployer(settings: Settings) -> None:
+    """Find out before the work, not after it, that its models could not be served.
+
+    Raises:
+        BadInput: Nobody registered the deployer, or it misses a setting.
+    """
+    from serving.deployers.base import Site
+    from serving.deployers.registry import deployer
+
+    # A demo without an MLflow of its own keeps one in its run folder.
+    tracking_uri = settings.mlflow_tracking_uri or f"sqlite:///{settings.runs_dir}"
+    site = Site(settings.runs_dir, tracking_uri, settings.mlflow_model_name, cluster=settings.kserve)
+    deployer(settings.deployer)(site).close()
 
 
 def _how_to_go_on(run: RunFolder) -> str:

@@ -113,6 +113,8 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
                 policy_port=ports["policy server"],
                 host=settings.host,
                 timeout_s=settings.server_start_timeout_s,
+                deployer_name=settings.deployer,
+                cluster=settings.kserve,
             )
         )
         typer.echo(f"{_STARTING} the review page …")

@@ -50,6 +50,34 @@ class ValidationThresholds(BaseModel):
     """Share of ratings of items that the item table lacks, where there is one."""
 
 
+class KServeSettings(BaseModel):
+    """How model servers run on a Kubernetes cluster with KServe; read by the ``kserve`` deployer alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str = ""
+    """The project's image where the cluster can pull it, by tag or digest. The deployer needs one."""
+    namespace: str = "default"
+    kubeconfig: str = ""
+    """Empty: the pod's service account in a cluster; elsewhere $KUBECONFIG or ~/.kube/config."""
+    context: str = ""
+    """Empty: the kubeconfig's current one."""
+    secret: str = ""
+    """A Secret of that namespace whose keys become the servers' environment: ``REDIS_URL``,
+    ``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``, or ``MLFLOW_TRACKING_URI`` where the address holds a password."""
+    service_account: str = ""
+    """Of the model servers, e.g. one that may read the artifacts' bucket; empty: the namespace's default one."""
+    visibility: Literal["cluster-local", "external"] = "cluster-local"
+    """Whether the servers, which ask nobody for a key, are reached from inside the cluster only."""
+    cpu: str = "1"
+    memory: str = "2Gi"
+    """Requested and at most, for each server."""
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int = Field(default=4, ge=1)
+    start_timeout_s: float = Field(default=600.0, gt=0)
+    """How long a revision may take, the pull of its image included."""
+
+
 class Settings(BaseSettings):
     """Every option, with its default. ``config.yaml`` and ``.env.example`` list them for the user."""
 
@@ -122,6 +150,10 @@ class Settings(BaseSettings):
     """Where a new MLflow experiment keeps its artifacts, e.g. ``gs://bucket/mlflow``; empty: beside its database."""
     pipeline_root: str = ""
     """Where a cluster's KFP keeps its artifacts, e.g. ``gs://bucket/kfp``; empty: the cluster's own default."""
+
+    deployer: str = "local"
+    """Where model servers run: ``local`` (processes of this machine), ``kserve``; see serving/deployers/registry.py."""
+    kserve: KServeSettings = Field(default_factory=KServeSettings)
 
     host: str = "127.0.0.1"
     mlflow_port: int = Field(5000, ge=0, le=65535)

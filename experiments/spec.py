@@ -179,7 +179,7 @@ class ExperimentSpec(Part):
             raise ValueError(str(error)) from error
 
     def document(self) -> dict[str, Any]:
-        """The spec as plain values for ``parse_spec``, without what is not set: a pipeline's parameters hold no null."""
+        """The spec as plain values for ``parse_spec``, without what is unset: a pipeline's parameters hold no null."""
         return self.model_dump(mode="json", exclude_none=True)
 
     @property

@@ -34,7 +34,7 @@ from events.rollouts import (
 )
 from experiments.result import LookResult
 from experiments.spec import ExperimentSpec, parse_spec
-from serving.deployers.base import Deployer
+from serving.deployers.base import Deployer, Deployment
 from serving.looks import WATCH_PERCENT, looks_taken, take_look, take_watch_look
 from serving.result_documents import look_document
 
@@ -163,10 +163,19 @@ class RolloutController:
             return self._settle_rollback(record, spec)
         return Reconciled(record)
 
+    def start_servers(self, record: RolloutRecord) -> None:
+        """Start both versions' servers, without waiting; ``reconcile`` does it too, where nobody did before.
+
+        A new challenger gets no direct traffic yet: that must wait until the route names each variant's own address.
+        """
+        wanted, running = Deployment(record.champion_uri, record.challenger_uri), self._deployer.deployment
+        percent = running.percent if running is not None and running.versions == wanted.versions else 0
+        self._deployer.apply(record.champion_uri, record.challenger_uri, percent)
+
     def _put_in_force(self, record: RolloutRecord, spec: ExperimentSpec) -> Reconciled:
         steps = spec.rollout.steps
         percent = WATCH_PERCENT if record.step_index == len(steps) else steps[record.step_index].percent
-        self._deployer.apply(record.champion_uri, record.challenger_uri, percent)
+        self.start_servers(record)
         self._deployer.wait()
         self._route(
             Route(
@@ -180,6 +189,8 @@ class RolloutController:
                 challenger_version=record.challenger_version,
             )
         )
+        self._deployer.apply(record.champion_uri, record.challenger_uri, percent)
+        self._deployer.wait()
         self._in_force = record.step_index
         return Reconciled(record)
 
@@ -216,10 +227,15 @@ class RolloutController:
         if self._deployer.deployment is None:
             self._deployer.apply(record.challenger_uri)
             self._deployer.wait()
-        on_trial = self._deployer.deployment is not None and self._deployer.deployment.candidate is not None
+        deployment = self._deployer.deployment
+        on_trial = deployment is not None and deployment.candidate is not None
         url = self._deployer.url("challenger" if on_trial else "champion")
         self._route(self._after_rollout(record, spec, url, record.challenger_version))
         self._deployer.promote()
+        self._deployer.wait()
+        # The address of a variant on trial goes to the next one: the champion has one of its own from now on.
+        url = self._deployer.url("champion")
+        self._route(self._after_rollout(record, spec, url, record.challenger_version))
         return Reconciled(save_rollout(self._engine, replace(record, state="done")))
 
     def _settle_rollback(self, record: RolloutRecord, spec: ExperimentSpec) -> Reconciled:

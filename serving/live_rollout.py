@@ -138,10 +138,6 @@ def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, setti
         record = begin_rollout(engine, request.spec, _details(tracker, request))
         if record.state != "done":
             deployer, policy = stack.enter_context(_servers(request, folder, settings))
-            if record.state in ("pending", "running", "promoting"):
-                # The controller would do it later: so the servers start while the simulated users are made.
-                deployer.apply(record.champion_uri, record.challenger_uri)
-            traffic = stack.enter_context(_traffic(request, policy, settings))
             controller = RolloutController(
                 engine,
                 record.experiment,
@@ -149,6 +145,10 @@ def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, setti
                 policy=policy,
                 aliases=MlflowAliases(tracker, request.model_name),
             )
+            if record.state in ("pending", "running", "promoting"):
+                # The controller would do it later: so the servers start while the simulated users are made.
+                controller.start_servers(record)
+            traffic = stack.enter_context(_traffic(request, policy, settings))
             with live_history(tracker, record, _params(request)) as tell:
                 _drive_to_the_end(engine, request.spec, controller, traffic, tell, _whoever_died(deployer, policy))
         return _conclude(request, folder, engine, tracker, {"rollout": time.monotonic() - began})
@@ -167,6 +167,7 @@ def _servers(
             model_name=request.model_name,
             host=settings.host,
             start_timeout_s=settings.server_start_timeout_s,
+            cluster=settings.kserve,
         )
         deployer = stack.enter_context(deployer_named(request.deployer)(site))
         policy = PolicyProcess(

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from core.errors import ConfigError
+from core.settings import KServeSettings
 from events.database import open_database
 from events.rollouts import Route, list_rollouts, put_route
 from experiments.spec import parse_spec
-from serving.deployers.base import Site
-from serving.deployers.local import LocalDeployer
+from serving.deployers.base import Deployer, Site
+from serving.deployers.registry import deployer as deployer_named
 from serving.policy_process import PolicyProcess
 from serving.processes import ServerCommand, ServerProcess
 from tracking.client import Tracker, connect
@@ -137,6 +138,8 @@ def start_models_and_policy(
     policy_port: int,
     host: str,
     timeout_s: float,
+    deployer_name: str = "local",
+    cluster: KServeSettings | None = None,
 ) -> Iterator[Served]:
     """Model servers for the champion and its rival, and a policy server that answers everyone with the champion.
 
@@ -153,6 +156,8 @@ def start_models_and_policy(
         policy_port: A free port.
         host: Address to bind.
         timeout_s: How long each server may take to answer.
+        deployer_name: Where the model servers run; those on a cluster stay when the block ends.
+        cluster: What a deployer to a cluster must know of it; None: the defaults.
 
     Raises:
         ConfigError: The registry has no champion.
@@ -169,8 +174,8 @@ def start_models_and_policy(
         engine = open_database(events_url)
         stack.callback(engine.dispose)
         rival = _rival(tracker, model_name, champion, engine)
-        site = Site(folder, tracking_uri, model_name, host, start_timeout_s=timeout_s)
-        deployer = stack.enter_context(LocalDeployer(site))
+        site = Site(folder, tracking_uri, model_name, host, timeout_s, cluster or KServeSettings())
+        deployer = stack.enter_context(deployer_named(deployer_name)(site))
         deployer.apply(champion.uri, rival.uri if rival else None)
         deployer.wait()
         put_route(engine, _everyone_to_the_champion(experiment, deployer, champion, rival))
@@ -198,7 +203,7 @@ def _rival(tracker: Tracker, model_name: str, champion: ModelVersion, engine: En
 
 
 def _everyone_to_the_champion(
-    experiment: str, deployer: LocalDeployer, champion: ModelVersion, rival: ModelVersion | None
+    experiment: str, deployer: Deployer, champion: ModelVersion, rival: ModelVersion | None
 ) -> Route:
     """A route that sends everyone to the champion and knows the rival's server, for previews."""
     spec = parse_spec(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from core.errors import ConfigError
+from core.settings import KServeSettings
 
 Variant = Literal["champion", "control", "challenger"]
 
@@ -25,7 +26,8 @@ class Site:
         tracking_uri: The MLflow that holds the models.
         model_name: The servers' name in their HTTP paths.
         host: The address that local servers bind.
-        start_timeout_s: How long a server may take until it is ready.
+        start_timeout_s: How long a server of this machine may take until it is ready.
+        cluster: What a deployer to a cluster must know of it.
     """
 
     folder: Path
@@ -33,6 +35,7 @@ class Site:
     model_name: str = "recommender"
     host: str = "127.0.0.1"
     start_timeout_s: float = 60.0
+    cluster: KServeSettings = field(default_factory=KServeSettings)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,26 @@ class Deployer(ABC):
 
     Every call may be repeated: it changes only what is not yet as asked. A running variant's version never
     changes under it: another version is another server.
+
+    Addresses change make-before-break: an address handed out before goes on answering with its variant's version
+    after a candidate came at 0 %, and after one was promoted or rolled back. So whoever routes by addresses asks for
+    them again after each of these, and before the candidate gets direct traffic.
     """
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.deployment: Deployment | None = None
-        """What was last applied; None before the first time."""
+        self._applied: Deployment | None = None
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """What was last applied; None before the first time.
+
+        Where servers outlive this process, what an earlier one applied is read back.
+
+        Raises:
+            ServerError: It cannot be read.
+        """
+        return self._applied
 
     @abstractmethod
     def apply(self, stable: str, candidate: str | None = None, percent: int = 0) -> None:
@@ -89,7 +106,7 @@ class Deployer(ABC):
 
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> None:
-        """Return once everything applied is ready; None waits ``site.start_timeout_s``.
+        """Return once everything applied is ready; None waits as long as the site gives a server to start.
 
         Raises:
             ServerError: A server died first, or the time is over.
@@ -116,17 +133,19 @@ class Deployer(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Stop whatever must not outlive this process. The deployer cannot be used any more."""
+        """Stop whatever must not outlive this process; what runs on a cluster stays. The deployer is of no use then."""
 
     def promote(self) -> None:
         """The candidate becomes the stable version, the old one is stopped; nothing happens without a candidate."""
-        if self.deployment is not None and self.deployment.candidate is not None:
-            self.apply(self.deployment.candidate)
+        deployment = self.deployment
+        if deployment is not None and deployment.candidate is not None:
+            self.apply(deployment.candidate)
 
     def rollback(self) -> None:
         """The candidate is stopped; nothing happens without one."""
-        if self.deployment is not None:
-            self.apply(self.deployment.stable)
+        deployment = self.deployment
+        if deployment is not None:
+            self.apply(deployment.stable)
 
     def __enter__(self) -> Self:
         return self

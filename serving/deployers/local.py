@@ -21,11 +21,11 @@ class LocalDeployer(Deployer):
 
     def apply(self, stable: str, candidate: str | None = None, percent: int = 0) -> None:
         """See ``Deployer.apply``; what is not named any more is stopped after the missing has been started."""
-        self.deployment = Deployment(stable, candidate, percent)
-        for uri in self.deployment.versions:
+        self._applied = deployment = Deployment(stable, candidate, percent)
+        for uri in deployment.versions:
             if uri not in self._servers or not self._servers[uri].alive:
                 self._servers[uri] = ServerProcess(self._command(uri))
-        for uri in self._servers.keys() - set(self.deployment.versions):
+        for uri in self._servers.keys() - set(deployment.versions):
             self._servers.pop(uri).stop()
 
     def wait(self, timeout_s: float | None = None) -> None:
@@ -56,9 +56,10 @@ class LocalDeployer(Deployer):
         return self._server(variant).pid
 
     def _server(self, variant: Variant) -> ServerProcess:
-        if self.deployment is None or (variant == "challenger" and self.deployment.candidate is None):
+        deployment = self.deployment
+        if deployment is None or (variant == "challenger" and deployment.candidate is None):
             raise ServerError(f"no server is deployed for variant {variant!r}; apply a deployment that has one")
-        uri = self.deployment.stable if variant != "challenger" else self.deployment.candidate
+        uri = deployment.stable if variant != "challenger" else deployment.candidate
         return self._servers[str(uri)]
 
     def _command(self, uri: str) -> ServerCommand:

@@ -6,6 +6,7 @@ from core.plugins import resolve
 from serving.deployers.base import Deployer
 
 DEPLOYERS = {
+    "kserve": "serving.deployers.kserve:KServeDeployer",
     "local": "serving.deployers.local:LocalDeployer",
 }
 

@@ -69,6 +69,21 @@ def test_a_damaged_config_file_is_one_line(content: bytes, tmp_path: Path) -> No
     assert_refused(screentest("up", cwd=tmp_path), "config.yaml")
 
 
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"SCREENTEST_DEPLOYER": "cloud"}, ("unknown deployer 'cloud'", "kserve, local")),
+        ({"SCREENTEST_DEPLOYER": "kserve"}, ("needs an image", "kserve.image")),
+        ({"SCREENTEST_DEPLOYER": "kserve", "SCREENTEST_KSERVE": '{"image": "x"}'}, ("sqlite", "MLFLOW_TRACKING_URI")),
+    ],
+)
+def test_a_place_where_models_cannot_be_served_is_told_before_they_are_trained(
+    environment: dict[str, str], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert_refused(screentest("demo", "--data", "synthetic", cwd=tmp_path, **environment), *words)
+    assert not list(tmp_path.glob("runs/2*"))
+
+
 def test_a_runs_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

@@ -51,5 +51,5 @@ def test_the_model_in_the_readme_is_in_the_style_of_the_house(arguments: tuple[s
 def test_files_and_targets_that_the_readme_names_exist() -> None:
     for path in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / path).exists(), path
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z0-9-]+)", README)) <= targets

@@ -48,8 +48,8 @@ class MemoryDeployer(Deployer):
         self.dead: set[str] = set()
 
     def apply(self, stable: str, candidate: str | None = None, percent: int = 0) -> None:
-        self.deployment = Deployment(stable, candidate, percent)
-        self.dead &= set(self.deployment.versions)
+        self._applied = deployment = Deployment(stable, candidate, percent)
+        self.dead &= set(deployment.versions)
 
     def wait(self, timeout_s: float | None = None) -> None:
         self.check()
@@ -67,7 +67,7 @@ class MemoryDeployer(Deployer):
             raise ServerError(f"dead: {sorted(self.dead)}")
 
     def close(self) -> None:
-        self.deployment = None
+        self._applied = None
 
 
 @dataclass

@@ -289,7 +289,7 @@ def test_what_cannot_be_run_is_refused_before_any_server_starts(place: Place) ->
     request = place.request("rollout")
     with pytest.raises(ConfigError, match="'device'"):
         run_rollout(request.model_copy(update={"spec": request.spec.model_copy(update={"unit": "device"})}))
-    with pytest.raises(UnknownName, match="known: local"):
+    with pytest.raises(UnknownName, match="known: kserve, local"):
         run_rollout(request.model_copy(update={"deployer": "cloud"}))
     with pytest.raises(ConfigError, match="plant == 'magic'"):
         RolloutRequest.build(**{**request.model_dump(mode="json"), "plant": "magic"})
