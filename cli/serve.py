@@ -65,7 +65,7 @@ def policy(
 
 @app.command()
 def page(
-    policy: Annotated[str, typer.Option(help="The policy server's address. Default: the settings' host and port.")] = "",
+    policy: Annotated[str, typer.Option(help="Address of the policy server. Default: the settings' own.")] = "",
     host: Host = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port to bind. Default: the setting app_port.")
