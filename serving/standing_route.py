@@ -99,6 +99,8 @@ def _readiness(url: str, timeout_s: float) -> Any:
             if answer.status_code != 200:
                 raise ServerError(f"model server {url} is not ready: HTTP {answer.status_code}")
             return answer.json()
+        except requests.JSONDecodeError as error:
+            raise ServerError(f"{url}/readyz answered no JSON, so {url} is no model server") from error
         except requests.RequestException as error:
             raise ServerError(f"model server {url} cannot be reached: {error}") from error
 

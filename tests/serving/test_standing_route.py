@@ -56,7 +56,7 @@ def test_the_server_says_itself_which_version_it_serves() -> None:
         (("503 Service Unavailable", "{}"), ServerError, "not ready: HTTP 503"),
         (("200 OK", "{}"), ServerError, "no model server"),
         (("200 OK", "[1]"), ServerError, "no model server"),
-        (("200 OK", "<html>"), ServerError, "cannot be reached"),
+        (("200 OK", "<html>"), ServerError, "no model server"),
         (("200 OK", f'{{"model_version": "{UNREGISTERED}"}}'), ConfigError, "serves a folder"),
     ],
 )
