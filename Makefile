@@ -10,10 +10,12 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
+ENGINE ?= $(shell command -v podman || command -v docker)
+IMAGE  ?= screentest-python:0.1.0
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
               serving_paths choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
-.PHONY: help demo up down test test-long e2e-kind lint bench lock clean
+.PHONY: help demo up down test test-long e2e-kind image image-test lint bench lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,13 +31,19 @@ down: $(VENV)/.installed ## Stop it
 	@$(BIN)/screentest down
 
 test: lint ## Everything that must be green
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long'
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long and not image'
 
 test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long --timeout 1800
 
 e2e-kind: ## A rollout on a real cluster: docker, kind, kubectl and helm must be there (tests/e2e/kind.sh)
 	@tests/e2e/kind.sh
+
+image: ## Build the container image with podman or docker (IMAGE_OPTIONS= for the build: a mirror, a base image)
+	@$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(IMAGE_OPTIONS) --tag $(IMAGE) .
+
+image-test: $(VENV)/.installed-test ## Run it as a cluster does: no root, no capability, nothing to write to
+	@$(BIN)/python -m pytest -m image --timeout 900 tests/image
 
 lint: $(VENV)/.installed-test ## Style, types and layers
 	@$(BIN)/ruff check .

@@ -91,6 +91,9 @@ def _analysed(engine: Engine, spec: ExperimentSpec, *, look: int, as_of: int, se
             guardrails=tuple(_written(metric) for metric in metrics.guardrails.metrics),
             covariate=analysis.covariate,
             lower_is_better=tuple(_written(metric) for metric in metrics.every if metric.lower_is_better),
+            margins=tuple(
+                f"{_written(metric)}={metric.margin}" for metric in metrics.guardrails.metrics if metric.margin
+            ),
         )
         found = analysed(file, question, replace(plan, last_look=most is not None and sessions >= most), threads=1)
         return _Part(_named(found, segment), sessions)

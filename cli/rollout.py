@@ -1,4 +1,4 @@
-"""``screentest rollout``: look at a rollout, or go on with one that was killed."""
+"""``screentest rollout``: look at a rollout, go on with one that was killed, or route without one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from core.errors import ConfigError
 from core.logs import log_to_file
 from core.settings import load_settings
 
@@ -67,6 +68,32 @@ def resume(run_dir: RunDir) -> None:
             resume_rollout(run.path)
         steps.end("SUCCESS")
     finish(run, _told(run, board.seconds), console)
+
+
+@app.command()
+def route(
+    events: Annotated[str, typer.Option(help="The policy server's event log, sqlite:////absolute/path/events.db.")],
+    champion: Annotated[str, typer.Option(help="Address of the model server that everyone is sent to.")],
+    rival: Annotated[str, typer.Option(help="Address of another, shown beside it in previews alone.")] = "",
+    experiment: Annotated[str, typer.Option(help="Name that exposures are logged under.")] = "live",
+) -> None:
+    """Send everyone to one model server, as before the first rollout; refused while a rollout is under way."""
+    from events.database import open_database
+    from serving.standing_route import ask_what_is_served, everyone_to_the_champion, put_standing_route
+
+    settings = load_settings()
+    served, beside = (
+        ask_what_is_served(url, settings.mlflow_model_name, settings.model_timeout_s) if url else None
+        for url in (champion, rival)
+    )
+    if served is None:
+        raise ConfigError("--champion is empty; give a model server's address, e.g. http://127.0.0.1:8081")
+    engine = open_database(events)
+    try:
+        stored = put_standing_route(engine, everyone_to_the_champion(experiment, served, beside))
+    finally:
+        engine.dispose()
+    typer.echo(f"everyone to {served.uri} at {served.url} (route {stored.revision}, logged as {experiment!r})")
 
 
 def _told(run: RunFolder, now: Mapping[str, float]) -> Told:

@@ -1,4 +1,4 @@
-"""``screentest serve``: one server in the foreground."""
+"""``screentest serve``: one server, or the review page, in the foreground."""
 
 from __future__ import annotations
 
@@ -67,3 +67,27 @@ def policy(
     settings = load_settings(host=host, policy_port=port)
     log_to_stderr()
     serve(events, host=settings.host, port=settings.policy_port, port_file=port_file)
+
+
+@app.command()
+def page(
+    policy: Annotated[str, typer.Option(help="Address of the policy server. Default: the settings' own.")] = "",
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to bind. Default: the setting app_port.")
+    ] = None,
+) -> None:
+    """Show the review page, on which people look at experiments.
+
+    Try it: open http://localhost:8501
+    """
+    import os
+    import sys
+    from importlib.resources import files
+
+    settings = load_settings(host=host, app_port=port)
+    command = [sys.executable, "-m", "streamlit", "run", str(files("app") / "main.py")]
+    command += ["--server.address", settings.host, "--server.port", str(settings.app_port)]
+    command += ["--", "--policy", policy] if policy else []
+    # Streamlit is this process from here on: signals reach it, and nothing is left behind.
+    os.execv(sys.executable, command)

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from core.errors import ConfigError
 from core.settings import KServeSettings
 from events.database import open_database
-from events.rollouts import Route, list_rollouts, put_route
-from experiments.spec import parse_spec
-from serving.deployers.base import Deployer, Site
+from events.rollouts import list_rollouts, put_route
+from serving.deployers.base import Site
 from serving.deployers.registry import deployer as deployer_named
 from serving.policy_process import PolicyProcess
 from serving.processes import ServerCommand, ServerProcess
+from serving.standing_route import ServedVersion, everyone_to_the_champion
 from tracking.client import Tracker, connect
 from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, list_versions, version_for
 
@@ -178,7 +178,9 @@ def start_models_and_policy(
         deployer = stack.enter_context(deployer_named(deployer_name)(site))
         deployer.apply(champion.uri, rival.uri if rival else None)
         deployer.wait()
-        put_route(engine, _everyone_to_the_champion(experiment, deployer, champion, rival))
+        served = ServedVersion(deployer.url("champion"), champion.uri, champion.version)
+        beside = ServedVersion(deployer.url("challenger"), rival.uri, rival.version) if rival else None
+        put_route(engine, everyone_to_the_champion(experiment, served, beside))
         policy = PolicyProcess(events_url, folder, host=host, port=policy_port)
         stack.callback(policy.stop)
         policy.wait_alive(timeout_s)
@@ -200,22 +202,3 @@ def _rival(tracker: Tracker, model_name: str, champion: ModelVersion, engine: En
             if uri in known and uri != champion.uri:
                 return known[uri]
     return version_for(tracker, model_name, CHALLENGER) or version_for(tracker, model_name, PREVIOUS)
-
-
-def _everyone_to_the_champion(
-    experiment: str, deployer: Deployer, champion: ModelVersion, rival: ModelVersion | None
-) -> Route:
-    """A route that sends everyone to the champion and knows the rival's server, for previews."""
-    spec = parse_spec(
-        {"name": experiment, "variants": {"champion": champion.uri, "challenger": (rival or champion).uri}}
-    )
-    return Route(
-        experiment=experiment,
-        spec=spec.document(),
-        percent=0,
-        step_index=0,
-        champion_url=deployer.url("champion"),
-        champion_version=champion.version,
-        challenger_url=deployer.url("challenger") if rival else None,
-        challenger_version=rival.version if rival else None,
-    )

@@ -1,0 +1,112 @@
+"""The route of a time without a rollout: everyone to the champion, its rival known for previews alone."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import requests
+from sqlalchemy import Engine
+
+from core.errors import ConfigError, RolloutError, ServerError
+from events.rollouts import Route, list_rollouts, put_route
+from experiments.spec import parse_spec
+from serving.model_source import UNREGISTERED
+
+
+class ServedVersion(NamedTuple):
+    """A registered version behind a model server.
+
+    Attributes:
+        url: The server's base address.
+        uri: The pinned version, ``models:/recommender/3``.
+        version: Its number, as the server answers it.
+    """
+
+    url: str
+    uri: str
+    version: str
+
+
+def everyone_to_the_champion(experiment: str, champion: ServedVersion, rival: ServedVersion | None) -> Route:
+    """A route that sends everyone to the champion.
+
+    Args:
+        experiment: Name that exposures are logged under.
+        champion: Whose lists everyone gets.
+        rival: Shown beside it in previews; None: nobody.
+    """
+    spec = parse_spec(
+        {"name": experiment, "variants": {"champion": champion.uri, "challenger": (rival or champion).uri}}
+    )
+    return Route(
+        experiment=experiment,
+        spec=spec.document(),
+        percent=0,
+        step_index=0,
+        champion_url=champion.url,
+        champion_version=champion.version,
+        challenger_url=rival.url if rival else None,
+        challenger_version=rival.version if rival else None,
+    )
+
+
+def put_standing_route(engine: Engine, route: Route) -> Route:
+    """Put it in force, unless a rollout is under way: its users must not change sides.
+
+    Returns:
+        The route with its revision.
+
+    Raises:
+        RolloutError: A rollout is not over.
+        EventLogError: The database refused.
+    """
+    for record in list_rollouts(engine):
+        if record.state != "done":
+            raise RolloutError(
+                f"rollout {record.experiment!r} is under way (state {record.state!r}) and routes by itself; "
+                "let it end first"
+            )
+    return put_route(engine, route)
+
+
+def ask_what_is_served(url: str, model_name: str, timeout_s: float) -> ServedVersion:
+    """Which version a model server serves, as it says itself.
+
+    Args:
+        url: ``http://host:port``.
+        model_name: The registered model that its versions are of.
+        timeout_s: No answer after this: it is down.
+
+    Raises:
+        ConfigError: The address is none, or the server serves a folder.
+        ServerError: It is down, not ready, or no model server.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"model server {url!r}: give its address, e.g. http://recommender-predictor")
+    url = url.rstrip("/")
+    version = _version(url, _readiness(url, timeout_s))
+    if version == UNREGISTERED:
+        raise ConfigError(f"model server {url} serves a folder; a route names versions of MLflow's registry")
+    return ServedVersion(url, f"models:/{model_name}/{version}", version)
+
+
+def _readiness(url: str, timeout_s: float) -> Any:
+    with requests.Session() as session:
+        # A proxy that the environment names is for the world outside.
+        session.trust_env = False
+        try:
+            answer = session.get(f"{url}/readyz", timeout=timeout_s)
+            if answer.status_code != 200:
+                raise ServerError(f"model server {url} is not ready: HTTP {answer.status_code}")
+            return answer.json()
+        except requests.JSONDecodeError as error:
+            raise ServerError(f"{url}/readyz answered no JSON, so {url} is no model server") from error
+        except requests.RequestException as error:
+            raise ServerError(f"model server {url} cannot be reached: {error}") from error
+
+
+def _version(url: str, document: Any) -> str:
+    try:
+        return str(document["model_version"])
+    except (KeyError, TypeError) as error:
+        raise ServerError(f"{url}/readyz names no model_version, so {url} is no model server") from error

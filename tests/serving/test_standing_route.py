@@ -1,0 +1,74 @@
+"""Everyone to the champion: what a route without a rollout needs to know, and when it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadInput, ConfigError, RolloutError, ServerError
+from events.database import open_database
+from events.rollouts import RolloutRecord, create_rollout, current_route, save_rollout
+from serving.model_source import UNREGISTERED
+from serving.routing import ActiveRoute
+from serving.standing_route import (
+    ServedVersion,
+    ask_what_is_served,
+    everyone_to_the_champion,
+    put_standing_route,
+)
+from tests.policy_servers import answer_with, server_that
+
+CHAMPION = ServedVersion("http://127.0.0.1:1", "models:/recommender/3", "3")
+RIVAL = ServedVersion("http://127.0.0.1:2", "models:/recommender/4", "4")
+
+
+@pytest.mark.parametrize("rival", [None, RIVAL])
+def test_everyone_gets_the_champion_and_the_rival_is_known(rival: ServedVersion | None) -> None:
+    active = ActiveRoute(everyone_to_the_champion("live", CHAMPION, rival))
+    assigned = {active.assign(str(user), {}) for user in range(200)}
+    assert {(one.variant, one.server.url) for one in assigned} == {("champion", CHAMPION.url)}
+    assert active.contestants.keys() == ({"champion", "challenger"} if rival else {"champion"})
+
+
+def test_it_is_refused_while_a_rollout_is_under_way(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    route = everyone_to_the_champion("live", CHAMPION, None)
+    record = create_rollout(engine, RolloutRecord("ease", {}, "running", CHAMPION.uri, "3", RIVAL.uri, "4"))
+    with pytest.raises(RolloutError, match="'ease' is under way"):
+        put_standing_route(engine, route)
+    assert current_route(engine) is None
+    save_rollout(engine, replace(record, state="done"))
+    assert put_standing_route(engine, route) == current_route(engine)
+    engine.dispose()
+
+
+def test_the_server_says_itself_which_version_it_serves() -> None:
+    with server_that(answer_with("200 OK", '{"ready": true, "model": "r", "model_version": "7"}')) as url:
+        found = ask_what_is_served(url + "/", "recommender", 5)
+    assert found == ServedVersion(url, "models:/recommender/7", "7")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "said"),
+    [
+        (("503 Service Unavailable", "{}"), ServerError, "not ready: HTTP 503"),
+        (("200 OK", "{}"), ServerError, "no model server"),
+        (("200 OK", "[1]"), ServerError, "no model server"),
+        (("200 OK", "<html>"), ServerError, "no model server"),
+        (("200 OK", f'{{"model_version": "{UNREGISTERED}"}}'), ConfigError, "serves a folder"),
+    ],
+)
+def test_what_is_no_ready_server_of_a_registered_version_is_refused(
+    answer: tuple[str, str], error: type[Exception], said: str
+) -> None:
+    with server_that(answer_with(*answer)) as url, pytest.raises(error, match=said):
+        ask_what_is_served(url, "recommender", 5)
+
+
+def test_an_address_that_is_none_and_a_server_that_is_down_are_told() -> None:
+    with pytest.raises(BadInput, match="give its address"):
+        ask_what_is_served("recommender:8080", "recommender", 1)
+    with pytest.raises(ServerError, match="cannot be reached"):
+        ask_what_is_served("http://127.0.0.1:1", "recommender", 1)
