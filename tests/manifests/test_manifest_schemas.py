@@ -17,7 +17,7 @@ from tests.kustomized import MANIFESTS, OVERLAYS, ROOT, Document, build, of_kind
 KUBERNETES = ("1.30", "1.37")
 CRDS = ROOT / "tests" / "crds"
 
-#: Written from the documented API (monitoring.coreos.com/v1), not the operator's own CRD; what we use of it.
+#: What we know and use of monitoring.coreos.com/v1: the operator's own CRD was not at hand.
 _ENDPOINT = {
     "port": {"type": "string"},
     "path": {"type": "string", "pattern": "^/"},

@@ -16,6 +16,7 @@ import pytest
 from serving.health import address
 from serving.processes import ServerCommand, ServerProcess
 from tests.kustomized import MANIFESTS, Document, of_kind, overlay, pods
+from tests.real_postgres import RealPostgres
 from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
 
 START_S = 90
@@ -182,16 +183,15 @@ def test_the_images_health_check_knows_every_role() -> None:
         assert address(words) in {f"http://127.0.0.1:{port}{path}" for path in asked_paths(container)}, pod.owner
 
 
-def test_the_log_in_postgresql_waits_for_a_policy_server_that_takes_one() -> None:
-    """When this fails, the policy server takes PostgreSQL: put components/policy-postgresql into production."""
-    arguments = container_of("Deployment/policy-server", "production-postgresql")["args"]
-    events = arguments[arguments.index("--events") + 1].replace("@postgresql:5432/", "@127.0.0.1:1/")
-    refused = subprocess.run(
-        [sys.executable, "-m", "cli.main", "serve", "policy", "--events", events, "--port", "0"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert refused.returncode == 2
-    assert "only a SQLite file is supported" in refused.stderr
-    assert container_of("Deployment/policy-server", "production")["args"] != arguments
+def test_two_policy_servers_share_the_log_in_postgresql(postgres: RealPostgres, tmp_path: Path) -> None:
+    """As the overlay starts as many of them as the load wants; libpq has the password from its own variable."""
+    container = container_of("Deployment/policy-server", "production-postgresql")
+    written = container["args"][container["args"].index("--events") + 1]
+    assert written.startswith("postgresql+psycopg://screentest@postgresql:5432/"), "no password in it"
+    command = command_line(container, host="127.0.0.1", port="0", events=postgres.new_log())
+    paths = asked_paths(container)
+    with ExitStack() as stack:
+        for name in ("one", "two"):
+            server = stack.enter_context(running(command, tmp_path, name, "/healthz"))
+            # No route is put yet: alive, and not ready.
+            assert {path: status(server, path) for path in paths} == dict.fromkeys(paths, 200) | {"/readyz": 503}
