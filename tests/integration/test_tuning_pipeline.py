@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from loaders.export import write_movielens_csv
 from pipelines.compile import compiled_path
 from pipelines.local_runner import run_pipeline
@@ -13,6 +15,7 @@ from tracking.client import connect
 from tracking.registry import list_versions
 
 
+@pytest.mark.long
 def test_tuned_models_are_trained_and_registered(tmp_path: Path) -> None:
     write_movielens_csv(grouped_loader().load(), tmp_path / "data")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
