@@ -24,6 +24,7 @@ POLICIES = ("logreg", "lightgbm")
 
 
 @pytest.mark.usefixtures("no_child_left")
+@pytest.mark.long
 def test_policy_a_against_policy_b_on_features_from_redis(ratings: Path, tmp_path: Path, console: Console) -> None:
     performed = short_audition(ratings, tmp_path, console, models=POLICIES)
     result = performed.perform()
