@@ -15,7 +15,7 @@ from experiments.looks.confidence_sequences import critical_values
 from experiments.looks.group_sequential import spending_boundary
 from experiments.looks.guarantees import binomial_bound, sample_ratio_alarms, share_left, share_left_by_means
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EVERY_UNIT = range(100, 10_001)
 SEQUENCE = critical_values(2.0 * np.array(EVERY_UNIT), n_star=10_000)
 Z = 1.959963984540054
