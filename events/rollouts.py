@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from core.errors import RolloutError
 from events.database import reading, writing
 from events.dialects import insert as upsert
 from events.dialects import lock_table
-from events.schema import ROLLOUT_LOOKS, ROLLOUTS, ROUTES
+from events.schema import EXPERIMENTS, ROLLOUT_LOOKS, ROLLOUTS, ROUTES
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Route:
         champion_version: Its model version.
         challenger_url: The challenger's server; None only at percent 0.
         challenger_version: Its model version.
+        servers: Of an A/B/n test or a bandit: ``{"url", "version"}`` of each variant's server; the champion's columns
+            hold the control's, and ``percent`` is 100, or 0 while everyone gets the control.
         revision: Rises with every write of any route; the route with the highest is in force. 0 before the first
             write.
     """
@@ -82,6 +84,7 @@ class Route:
     champion_version: str
     challenger_url: str | None = None
     challenger_version: str | None = None
+    servers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     revision: int = 0
 
 
@@ -92,13 +95,16 @@ def create_rollout(engine: Engine, record: RolloutRecord) -> RolloutRecord:
         The record as stored, with its times.
 
     Raises:
-        RolloutError: A rollout of that name exists.
+        RolloutError: A rollout of that name exists, or an A/B/n test or a bandit has the traffic.
         EventLogError: The database refused.
     """
     now = time.time()
     stored = replace(record, created_at=now, updated_at=now)
     with writing(engine) as connection:
         lock_table(connection, ROLLOUTS)
+        running = connection.scalar(select(EXPERIMENTS.c.name).where(EXPERIMENTS.c.state == "running"))
+        if running is not None:
+            raise RolloutError(f"experiment {running!r} is running and has the traffic; stop it first")
         known = connection.scalar(select(ROLLOUTS.c.state).where(ROLLOUTS.c.experiment == record.experiment))
         if known is not None:
             raise RolloutError(
@@ -189,15 +195,20 @@ def put_route(engine: Engine, route: Route) -> Route:
     """
     if not (0 <= route.percent <= 50 or route.percent == 100):
         raise RolloutError(f"route of {route.experiment!r}: percent == {route.percent}, must be 0 … 50, or 100")
-    if route.percent > 0 and not route.challenger_url:
+    if route.percent > 0 and not (route.challenger_url or route.servers):
         raise RolloutError(f"route of {route.experiment!r}: percent == {route.percent} needs a challenger_url")
     with writing(engine) as connection:
-        lock_table(connection, ROUTES)
-        revision = 1 + (connection.scalar(select(func.max(ROUTES.c.revision))) or 0)
-        stored = replace(route, revision=revision)
-        values = {**vars(stored), "spec": dict(route.spec), "updated_at": time.time()}
-        statement = upsert(engine.dialect, ROUTES).values(values)
-        connection.execute(statement.on_conflict_do_update(index_elements=["experiment"], set_=values))
+        return write_route(connection, route)
+
+
+def write_route(connection: Connection, route: Route) -> Route:
+    """``put_route`` within a transaction that changes more than the route."""
+    lock_table(connection, ROUTES)
+    revision = 1 + (connection.scalar(select(func.max(ROUTES.c.revision))) or 0)
+    stored = replace(route, revision=revision)
+    values = {**vars(stored), "spec": dict(route.spec), "servers": dict(route.servers), "updated_at": time.time()}
+    statement = upsert(connection.dialect, ROUTES).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["experiment"], set_=values))
     return stored
 
 
@@ -213,7 +224,8 @@ def current_route(engine: Engine) -> Route | None:
 
 
 def _route(row: RowMapping) -> Route:
-    return Route(**{name: value for name, value in row.items() if name != "updated_at"})
+    # Routes from before there were A/B/n tests have none.
+    return Route(**{**{name: row[name] for name in row if name != "updated_at"}, "servers": row["servers"] or {}})
 
 
 def _record(row: RowMapping) -> RolloutRecord:

@@ -65,6 +65,8 @@ Index(
 Index("exposures_by_user", EXPOSURES.c.user_id, EXPOSURES.c.ts)
 # Finds the latest exposures, and those of a day.
 Index("exposures_by_time", EXPOSURES.c.ts)
+# Finds what has come since a commit.
+Index("exposures_by_commit", EXPOSURES.c.commit_number)
 
 #: Failed sessions that were tried again: as they were until the commit that brought the answer.
 SUPERSEDED = Table(
@@ -95,6 +97,7 @@ OUTCOMES = Table(
     # The key is the table: one B-tree to write per outcome instead of two.
     sqlite_with_rowid=False,
 )
+Index("outcomes_by_commit", OUTCOMES.c.commit_number)
 
 HEARTBEATS = Table(
     "heartbeats",
@@ -146,5 +149,21 @@ ROUTES = Table(
     Column("challenger_url", TEXT),
     Column("champion_version", TEXT, nullable=False),
     Column("challenger_version", TEXT),
+    Column("servers", JSON),
     Column("updated_at", Float, nullable=False),
+)
+
+#: A/B/n tests and bandits; a rollout has a row of ``ROLLOUTS`` instead.
+EXPERIMENTS = Table(
+    "experiments",
+    METADATA,
+    Column("name", TEXT, primary_key=True),
+    Column("id", TEXT, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("servers", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("stopped_at", Float),
 )

@@ -11,8 +11,9 @@ from experiments.context import CategoryFeature, ContextFeature, NumberFeature
 from experiments.namespaces import Namespace
 from experiments.spec_part import Part
 
-#: Step of the sessions that a fixed split dealt, and of those that a bandit chose, in the event log.
-FIXED_LANE, BANDIT_LANE = 0, 1
+#: Step of the sessions that a fixed split dealt, of those that a bandit chose, and of those that are in neither and
+#: never analysed (units that do not take part, testers, the time of a pause), in the event log.
+FIXED_LANE, BANDIT_LANE, OUTSIDE = 0, 1, 2
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -14,7 +14,6 @@ from core.event_kinds import EVENT_KINDS
 from events.records import Outcome
 from serving.http_errors import parse_object
 
-ARMS = ("champion", "control", "challenger")
 MAX_K = 1000
 MAX_ID = 256
 MAX_DEPTH = 8
@@ -82,7 +81,7 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
     decision_id = body.get("decision_id")
     return Outcome(
         user_id=_id(body.get("user_id"), "user_id"),
-        arm=_one_of(body.get("arm"), ARMS, "arm"),
+        arm=_id(body.get("arm"), "arm"),
         item_id=_id(body.get("item_id"), "item_id"),
         reward=_finite(body.get("reward"), "reward"),
         ts=time.time() if body.get("ts") is None else _finite(body["ts"], "ts"),

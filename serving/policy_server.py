@@ -29,6 +29,7 @@ from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
 from serving.experiment_pages import ExperimentPages
+from serving.lanes import DealtRoute
 from serving.logs import log_to_stderr
 from serving.policy_app import Policy
 from serving.ports import announce, listen
@@ -76,7 +77,7 @@ def serve(
     sock = listen(host, port)
     store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
     engine = open_database(events)
-    routing = Routing(engine)
+    routing = Routing(engine, DealtRoute)
     policy = Policy(
         store,
         routing,

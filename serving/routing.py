@@ -1,17 +1,21 @@
-"""Which variant a request gets: the routing row in force, kept in memory, and the salted hash."""
+"""Which variant a request gets: the routing row in force, kept in memory, and the salted hash.
+
+A rollout's route is here; that of an A/B/n test or a bandit in ``lanes.py``.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import Engine
 
 from core.errors import BadInput, ConfigError, RolloutError, ServerError
 from events.rollouts import Route, current_route
-from experiments.assignment import RolloutVariant, bucket, propensity, rollout_variant
-from experiments.spec import parse_spec
+from experiments.assignment import bucket, propensity, rollout_variant
+from experiments.spec import ExperimentSpec, parse_spec
+from experiments.spec_traffic import RolloutTraffic
 
 
 class Contestant(NamedTuple):
@@ -26,45 +30,38 @@ class Assignment(NamedTuple):
 
     Attributes:
         unit_id: What was assigned.
-        variant: champion, control or challenger; what HTTP calls the arm.
+        variant: In a rollout champion, control or challenger, else one of the spec's; what HTTP calls the arm.
         propensity: Probability of the variant, 0 … 1.
         server: Where its list comes from; champion and control share one.
+        step: Of the canary, or the lane of an A/B/n test or bandit (experiments/spec_traffic.py).
+        context: What was looked up beside the request's context to decide, and must be kept with it; None for nothing.
     """
 
     unit_id: str
-    variant: RolloutVariant
+    variant: str
     propensity: float
     server: Contestant
+    step: int
+    context: Mapping[str, Any] | None = None
 
 
-class ActiveRoute:
-    """A route made ready for assignment.
-
-    Args:
-        route: As the database holds it.
-
-    Raises:
-        ConfigError: Its spec or its percentage is not allowed.
-    """
-
-    def __init__(self, route: Route) -> None:
-        spec = parse_spec(dict(route.spec))
-        # Refuses an impossible percentage here, not at the first request.
-        propensity("champion", route.percent)
-        self.route = route
-        self.champion = Contestant(route.champion_url, route.champion_version)
-        self._challenger = Contestant(route.challenger_url or "", route.challenger_version or "")
-        self._salt = spec.hash_salt
-        self._unit = spec.unit
+class ActiveRoute(Protocol):
+    """A route made ready for assignment."""
 
     @property
-    def contestants(self) -> dict[str, Contestant]:
-        """Variant to server, the champion first; the challenger only where it has a server."""
-        both = {"champion": self.champion, "challenger": self._challenger}
-        return {variant: server for variant, server in both.items() if server.url}
+    def route(self) -> Route:
+        """As the database holds it."""
 
-    def assign(self, user_id: str, context: Mapping[str, Any]) -> Assignment:
-        """The variant of a request, the same for the same unit as long as the route stands.
+    @property
+    def control(self) -> str:
+        """The variant whose list stands in for any other's."""
+
+    @property
+    def contestants(self) -> Mapping[str, Contestant]:
+        """Variant to server, the control first; only variants with a server of their own."""
+
+    async def assign(self, user_id: str, context: Mapping[str, Any]) -> Assignment:
+        """The variant of a request.
 
         Args:
             user_id: The user; the unit, unless the spec names another.
@@ -73,19 +70,64 @@ class ActiveRoute:
         Raises:
             BadInput: The context lacks the unit.
         """
-        unit_id = user_id if self._unit == "user_id" else self._unit_of(context)
-        variant = rollout_variant(bucket(self._salt, unit_id), self.route.percent)
-        server = self._challenger if variant == "challenger" else self.champion
-        return Assignment(unit_id, variant, propensity(variant, self.route.percent), server)
 
-    def _unit_of(self, context: Mapping[str, Any]) -> str:
-        value = context.get(self._unit)
-        if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-            raise BadInput(
-                f"context[{self._unit!r}] == {value!r}: experiment {self.route.experiment!r} assigns by it; "
-                "send a text or an integer"
-            )
-        return str(value)
+
+class RolloutRoute:
+    """A canary's route, or everyone to the champion.
+
+    Args:
+        route: As the database holds it.
+        spec: Its spec.
+
+    Raises:
+        ConfigError: Its percentage is not allowed.
+    """
+
+    control = "champion"
+
+    def __init__(self, route: Route, spec: ExperimentSpec) -> None:
+        # Refuses an impossible percentage here, not at the first request.
+        propensity("champion", route.percent)
+        self.route = route
+        self._champion = Contestant(route.champion_url, route.champion_version)
+        self._challenger = Contestant(route.challenger_url or "", route.challenger_version or "")
+        both = {"champion": self._champion, "challenger": self._challenger}
+        self.contestants = {variant: server for variant, server in both.items() if server.url}
+        self._salt = spec.hash_salt
+        self._unit = spec.unit
+
+    async def assign(self, user_id: str, context: Mapping[str, Any]) -> Assignment:
+        """See ``ActiveRoute.assign``; the same for the same unit as long as the route stands."""
+        unit_id = unit_of(self._unit, user_id, context, self.route.experiment)
+        variant = rollout_variant(bucket(self._salt, unit_id), self.route.percent)
+        server = self._challenger if variant == "challenger" else self._champion
+        return Assignment(unit_id, variant, propensity(variant, self.route.percent), server, self.route.step_index)
+
+
+def unit_of(unit: str, user_id: str, context: Mapping[str, Any], experiment: str) -> str:
+    """What is assigned of a request.
+
+    Args:
+        unit: As the spec says: ``user_id``, or a key of the context.
+        user_id: The request's.
+        context: The request's.
+        experiment: For the message.
+
+    Raises:
+        BadInput: The context lacks the unit.
+    """
+    if unit == "user_id":
+        return user_id
+    value = context.get(unit)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise BadInput(
+            f"context[{unit!r}] == {value!r}: experiment {experiment!r} assigns by it; send a text or an integer"
+        )
+    return str(value)
+
+
+#: From a route and its spec to one that is ready.
+MakeRoute: TypeAlias = Callable[[Route, ExperimentSpec], ActiveRoute]
 
 
 class Routing:
@@ -93,10 +135,12 @@ class Routing:
 
     Args:
         engine: The event database.
+        dealt: Makes the routes of A/B/n tests and bandits.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, dealt: MakeRoute) -> None:
         self._engine = engine
+        self._dealt = dealt
         self._active: ActiveRoute | None = None
 
     @property
@@ -123,6 +167,10 @@ class Routing:
         if route is None or route.revision <= known:
             return
         try:
-            self._active = ActiveRoute(route)
+            self._active = self._made(route)
         except ConfigError as error:
             raise RolloutError(f"route revision {route.revision} is not used: {error}") from error
+
+    def _made(self, route: Route) -> ActiveRoute:
+        spec = parse_spec(dict(route.spec))
+        return RolloutRoute(route, spec) if isinstance(spec.traffic, RolloutTraffic) else self._dealt(route, spec)

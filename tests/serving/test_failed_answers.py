@@ -12,10 +12,10 @@ from serving.rollout_folder import RolloutFolder, RolloutRequest
 
 LOG = """\
 2026-11-29 02:32:06,335 WARNING __main__: policy server on http://127.0.0.1:45211, event log events.db
-2026-11-29 02:32:07,101 WARNING serving.policy_app: challenger failed: model server http://c did not answer within 2 s
-2026-11-29 02:32:07,102 WARNING serving.policy_app: champion failed: model server http://b did not answer within 2 s
-2026-11-29 02:32:07,301 WARNING serving.policy_app: challenger failed: model server http://c did not answer within 2 s
-2026-11-29 02:32:08,412 WARNING serving.policy_app: challenger failed: model server http://c cannot be reached: gone
+2026-11-29 02:32:07,101 WARNING serving.lists: challenger failed: model server http://c did not answer within 2 s
+2026-11-29 02:32:07,102 WARNING serving.lists: champion failed: model server http://b did not answer within 2 s
+2026-11-29 02:32:07,301 WARNING serving.lists: challenger failed: model server http://c did not answer within 2 s
+2026-11-29 02:32:08,412 WARNING serving.lists: challenger failed: model server http://c cannot be reached: gone
 """
 
 

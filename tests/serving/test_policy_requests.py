@@ -76,7 +76,7 @@ def test_ts_and_meta_may_be_left_out() -> None:
         ({"user_id": True}, "user_id == True"),
         ({"user_id": 1.0}, "user_id == 1.0"),
         ({"item_id": {}}, "item_id == {}"),
-        ({"arm": "treatment"}, "arm == 'treatment', must be one of champion, control, challenger"),
+        ({"arm": ""}, "arm == '', must be an integer or a text of 1 … 256 characters"),
         ({"arm": ["control"]}, "arm == ['control']"),
         ({"reward": "1"}, "reward == '1', must be a finite number"),
         ({"reward": True}, "reward == True"),

@@ -45,7 +45,7 @@ def test_an_update_without_decision_finds_the_latest_exposure(policy: Policy) ->
     ("changes", "reason"),
     [
         ({"arm": "control"}, "arm 'control'"),
-        ({"arm": "treatment"}, "must be one of champion, control, challenger"),
+        ({"arm": "treatment"}, "which is 'challenger'; send that arm"),
         ({"user_id": "another"}, "user_id 'another'"),
         ({"item_id": 999_999}, "item_id '999999' is not in the list"),
         ({"reward": None}, "reward == None, must be a finite number"),

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from events.aggregate import count_exposures
 from events.database import open_database
 from events.rollouts import Route, current_route, put_route
+from serving.lanes import DealtRoute
 from serving.preview import Preview
 from serving.routing import Routing
 from tests.rollout_examples import promoted
@@ -146,7 +147,7 @@ def test_few_looks_are_under_way_at_once(tmp_path: Path) -> None:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             spec = {"name": "looks", "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
             put_route(engine, Route("looks", spec, 0, 0, url, "1"))
-            routing = Routing(engine)
+            routing = Routing(engine, DealtRoute)
             await routing.refresh()
             app = Starlette(routes=Preview(routing, k=5, model_timeout_s=60).routes())
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy") as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from core.errors import BadInput, ConfigError, RolloutError, ServerError
 from events.database import open_database
 from events.rollouts import RolloutRecord, create_rollout, current_route, save_rollout
+from experiments.spec import parse_spec
 from serving.model_source import UNREGISTERED
-from serving.routing import ActiveRoute
+from serving.routing import Assignment, RolloutRoute
 from serving.standing_route import (
     ServedVersion,
     ask_what_is_served,
@@ -26,9 +28,13 @@ RIVAL = ServedVersion("http://127.0.0.1:2", "models:/recommender/4", "4")
 
 @pytest.mark.parametrize("rival", [None, RIVAL])
 def test_everyone_gets_the_champion_and_the_rival_is_known(rival: ServedVersion | None) -> None:
-    active = ActiveRoute(everyone_to_the_champion("live", CHAMPION, rival))
-    assigned = {active.assign(str(user), {}) for user in range(200)}
-    assert {(one.variant, one.server.url) for one in assigned} == {("champion", CHAMPION.url)}
+    route = everyone_to_the_champion("live", CHAMPION, rival)
+    active = RolloutRoute(route, parse_spec(route.spec))
+
+    async def assign() -> list[Assignment]:
+        return [await active.assign(str(user), {}) for user in range(200)]
+
+    assert {(one.variant, one.server.url) for one in asyncio.run(assign())} == {("champion", CHAMPION.url)}
     assert active.contestants.keys() == ({"champion", "challenger"} if rival else {"champion"})
 
 

@@ -1,0 +1,76 @@
+"""The route of an A/B/n test or a bandit: its units on two lanes that can be compared at any time.
+
+A unit that takes part is on the fixed lane, where a salted hash gave it a variant for good, or on the bandit lane,
+where the bandit draws a variant for each of its sessions. Which lane is a salted hash of its own: both have the same
+kind of units, at the same time. Everyone else, and everyone while the experiment is paused, gets the control's list;
+those sessions are logged as outside, and never analysed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from core.errors import ConfigError
+from events.rollouts import Route
+from experiments.allocation import allocate
+from experiments.assignment import bucket
+from experiments.bandits.rule import Choice
+from experiments.spec import ExperimentSpec
+from experiments.spec_traffic import BANDIT_LANE, FIXED_LANE, OUTSIDE, BanditTraffic
+from serving.routing import Assignment, Contestant, unit_of
+
+
+class Chooser(Protocol):
+    """Draws a variant on the bandit lane."""
+
+    async def choose(self, user_id: str, context: Mapping[str, Any]) -> tuple[Choice, Mapping[str, Any]]:
+        """A variant with its propensity, and what was looked up to decide beside the context."""
+
+
+class DealtRoute:
+    """An A/B/n test's, or a bandit's.
+
+    Args:
+        route: As the database holds it.
+        spec: Its spec.
+        chooser: Of the bandit lane; None for an A/B/n test.
+
+    Raises:
+        ConfigError: A variant has no server.
+    """
+
+    def __init__(self, route: Route, spec: ExperimentSpec, chooser: Chooser | None = None) -> None:
+        self.route = route
+        self.control = spec.control_variant
+        self._spec = spec
+        self._chooser = chooser
+        self._lane_salt = f"{spec.hash_salt}:lane"
+        missing = [name for name in spec.variant_names if name not in route.servers]
+        if missing:
+            raise ConfigError(f"experiment {spec.name!r}: variant {missing[0]!r} has no server")
+        self.contestants = {name: Contestant(**route.servers[name]) for name in spec.variant_names}
+
+    async def assign(self, user_id: str, context: Mapping[str, Any]) -> Assignment:
+        """See ``ActiveRoute.assign``; on the fixed lane the same for the same unit."""
+        spec = self._spec
+        unit_id = unit_of(spec.unit, user_id, context, spec.name)
+        if self.route.percent == 0:
+            return self._outside(unit_id, self.control)
+        dealt = allocate(spec.allocation, unit_id)
+        if dealt.variant is None or dealt.reason == "forced":
+            return self._outside(unit_id, dealt.variant or self.control)
+        if self._chooser is not None and self._on_bandit_lane(unit_id):
+            choice, seen = await self._chooser.choose(user_id, context)
+            server = self.contestants[choice.arm]
+            return Assignment(unit_id, choice.arm, choice.propensity, server, BANDIT_LANE, seen)
+        return Assignment(unit_id, dealt.variant, dealt.propensity, self.contestants[dealt.variant], FIXED_LANE)
+
+    def _on_bandit_lane(self, unit_id: str) -> bool:
+        traffic = self._spec.traffic
+        return isinstance(traffic, BanditTraffic) and (
+            traffic.share == 1 or bucket(self._lane_salt, unit_id) < traffic.share
+        )
+
+    def _outside(self, unit_id: str, variant: str) -> Assignment:
+        return Assignment(unit_id, variant, 1.0, self.contestants[variant], OUTSIDE)
