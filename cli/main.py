@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     analyze,
+    bandit,
     benchmark,
     cross_validate,
     data,
@@ -51,6 +52,7 @@ app.command("analyze")(analyze.analyze)
 app.command("simulate")(simulate.simulate)
 app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
+app.add_typer(bandit.app, name="bandit", help="What a live bandit knows, and making that again from the log.")
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(database.app, name="database", help="The event database: its version, and bringing it up to date.")
 app.add_typer(events.app, name="events", help="The event log as Parquet files, and what is kept of it.")

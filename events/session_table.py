@@ -100,11 +100,12 @@ def _query(source: Table, experiment: str, table: SessionTable, as_of: int | Non
         where.append(source.c.step.in_(table.steps))
     if table.without_units:
         where.append(source.c.unit_id.not_in(table.without_units))
-    worths = [_worth(source, worth, as_of).label(worth.column) for worth in table.worths]
+    worths = [session_worth(source, worth, as_of).label(worth.column) for worth in table.worths]
     return select(source.c.unit_id, source.c.variant, *context, *worths).where(*where)
 
 
-def _worth(source: Table, worth: Worth, as_of: int | None) -> ColumnElement[Any]:
+def session_worth(source: Table, worth: Worth, as_of: int | None) -> ColumnElement[Any]:
+    """What a row of ``EXPOSURES`` or ``SUPERSEDED`` is worth by the outcomes of the first ``as_of`` commits, or all."""
     arrived = [] if as_of is None else [OUTCOMES.c.commit_number <= as_of]
     own = and_(OUTCOMES.c.decision_id == source.c.decision_id, OUTCOMES.c.kind == worth.event, *arrived)
     if worth.value == "any":

@@ -11,6 +11,7 @@ from core.errors import BadInput, ConfigError
 from core.validation_text import Problem, in_one_line
 from experiments.allocation import Allocation
 from experiments.analysis import LOSS_THRESHOLD, AnalysisPlan
+from experiments.bandits.registry import bandit
 from experiments.bayes.bayesian_lift import FLAT, NormalPrior
 from experiments.inference.multiplicity import Correction
 from experiments.spec_bandit import spec_bandit
@@ -173,8 +174,15 @@ class ExperimentSpec(Part):
                 f"traffic.min_exposure == {traffic.min_exposure} for {len(self.variants)} variants adds up to more "
                 "than 1; lower it"
             )
+        metric = self.metrics.primary
         try:
             spec_bandit(traffic, self.variant_names)
+            kind = bandit(traffic.algorithm).reward_kind
+            if kind != "real" and metric.value != "any":
+                raise ConfigError(
+                    f"metrics.primary: a session is worth value == {metric.value!r}, {traffic.algorithm} learns from "
+                    "any; choose another algorithm, e.g. thompson_gaussian, or value: any"
+                )
         except BadInput as error:
             raise ValueError(str(error)) from error
 

@@ -83,6 +83,8 @@ class BanditTraffic(_Dealt):
     """Least probability of each variant."""
     context: tuple[Annotated[NumberFeature | CategoryFeature, Field(discriminator="kind")], ...] = ()
     """Features of the request's context, for contextual algorithms."""
+    features_version: str = ""
+    """Version of the users' features in Redis that fill in keys of the context which a request lacks; empty: none."""
     segment: str = ""
     """Key of the context: a bandit of its own for each value; empty: one for all."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import Failure, ServerError
+from core.errors import EventLogError, Failure, ServerError
 from events.store import EventStore
 from serving.decisions import Decision, Decisions
 from serving.direct_paths import DirectPaths, send_json
@@ -32,6 +32,8 @@ from serving.policy_requests import parse_choose, parse_update
 from serving.routing import Routing
 
 POLL_S = 1.0
+#: How long a bandit may be behind the event log.
+LEARN_S = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -144,17 +146,25 @@ class Policy:
             said = trouble
             await asyncio.sleep(POLL_S)
 
+    async def _learn(self) -> None:
+        """Keep a bandit up to date; what its log's trouble is, ``_poll`` says."""
+        while True:
+            await asyncio.sleep(LEARN_S)
+            with suppress(EventLogError):
+                await self._routing.learn()
+
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._lists = Lists(self._metrics, model_timeout_s=self._model_timeout_s)
         self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics)
         with suppress(Failure):
             await self._refresh()
-        poll = asyncio.create_task(self._poll())
+        tasks = [asyncio.create_task(task) for task in (self._poll(), self._learn())]
         try:
             yield
         finally:
-            poll.cancel()
+            for task in tasks:
+                task.cancel()
             await self._lists.close()
             # Requests are answered by now; what they queued is committed before the process ends.
             await asyncio.to_thread(self._store.close)

@@ -29,7 +29,7 @@ from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
 from serving.experiment_pages import ExperimentPages
-from serving.lanes import DealtRoute
+from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
 from serving.policy_app import Policy
 from serving.ports import announce, listen
@@ -77,7 +77,9 @@ def serve(
     sock = listen(host, port)
     store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
     engine = open_database(events)
-    routing = Routing(engine, DealtRoute)
+    routing = Routing(
+        engine, dealt_routes(engine, settings.redis_url.get_secret_value(), settings.feature_timeout_ms / 1000)
+    )
     policy = Policy(
         store,
         routing,

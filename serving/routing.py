@@ -71,6 +71,13 @@ class ActiveRoute(Protocol):
             BadInput: The context lacks the unit.
         """
 
+    def learn(self) -> None:
+        """Take in what the event log has got since; blocks.
+
+        Raises:
+            EventLogError: The log cannot be read; what is known stays.
+        """
+
 
 class RolloutRoute:
     """A canary's route, or everyone to the champion.
@@ -102,6 +109,9 @@ class RolloutRoute:
         variant = rollout_variant(bucket(self._salt, unit_id), self.route.percent)
         server = self._challenger if variant == "challenger" else self._champion
         return Assignment(unit_id, variant, propensity(variant, self.route.percent), server, self.route.step_index)
+
+    def learn(self) -> None:
+        """Nothing: a canary's shares are the controller's."""
 
 
 def unit_of(unit: str, user_id: str, context: Mapping[str, Any], experiment: str) -> str:
@@ -161,16 +171,31 @@ class Routing:
             EventLogError: The database cannot be read; the former route stays.
             RolloutError: The row in the database cannot be used.
         """
-        route = await asyncio.to_thread(current_route, self._engine)
-        known = 0 if self._active is None else self._active.route.revision
+        made = await asyncio.to_thread(self._read)
         # Two refreshes may overtake each other: never go back.
-        if route is None or route.revision <= known:
-            return
+        if made is not None and made.route.revision > self._revision:
+            self._active = made
+
+    async def learn(self) -> None:
+        """Let the route in force take in what the event log has got since.
+
+        Raises:
+            EventLogError: The log cannot be read; what is known stays.
+        """
+        if self._active is not None:
+            await asyncio.to_thread(self._active.learn)
+
+    @property
+    def _revision(self) -> int:
+        return 0 if self._active is None else self._active.route.revision
+
+    def _read(self) -> ActiveRoute | None:
+        """The route in the database, ready; None where it is the one in force, or older."""
+        route = current_route(self._engine)
+        if route is None or route.revision <= self._revision:
+            return None
         try:
-            self._active = self._made(route)
+            spec = parse_spec(dict(route.spec))
+            return RolloutRoute(route, spec) if isinstance(spec.traffic, RolloutTraffic) else self._dealt(route, spec)
         except ConfigError as error:
             raise RolloutError(f"route revision {route.revision} is not used: {error}") from error
-
-    def _made(self, route: Route) -> ActiveRoute:
-        spec = parse_spec(dict(route.spec))
-        return RolloutRoute(route, spec) if isinstance(spec.traffic, RolloutTraffic) else self._dealt(route, spec)

@@ -287,6 +287,36 @@ class Policy(Rule):
         self._arms.counts += np.bincount(slots, batch.n, minlength=len(self._arms.counts))
         self._learned(None, math.nan, None)
 
+    def learn_sums(self, arms: Sequence[str], sums: npt.ArrayLike, *, at: npt.ArrayLike | None = None) -> None:
+        """Learn what was summed up elsewhere.
+
+        Args:
+            arms: (m,) names.
+            sums: (m, ``sum_columns``) over the rewards r of each: their number, Σ r, Σ r², and for contextual policies
+                Σ r x and the d² numbers of Σ x xᵀ.
+            at: (m,) times of the decisions, or one for all.
+
+        Raises:
+            DataError: An arm is unknown, or the shape another; nothing is learned then.
+            ConfigError: ``at`` is missing.
+        """
+        slots, rows = self._arms.slots_of(arms), table(sums, (len(arms), self.sum_columns))
+        times = checked_times(at, len(slots), self._arms.memory.forgets)
+
+        def added(weights: Floats | None) -> Floats:
+            total = np.zeros_like(self._arms.memory.totals)
+            np.add.at(total, slots, rows if weights is None else rows * weights[:, np.newaxis])
+            return total
+
+        self._arms.memory.add(added, times)
+        self._arms.counts += np.bincount(slots, rows[:, 0], minlength=len(self._arms.counts))
+        self._learned(None, math.nan, None)
+
+    @property
+    def sum_columns(self) -> int:
+        """Numbers in a row of ``learn_sums``."""
+        return self._columns
+
     @property
     def open_decisions(self) -> tuple[str, ...]:
         """Ids of the decisions that wait for their reward."""

@@ -147,6 +147,16 @@ class PerSegment:
         for policy in (self._policy(segment), self.pooled):
             policy.update_many(arms, rewards, contexts, counts=counts, sum_squares=sum_squares, at=at)
 
+    def learn_sums(
+        self, segment: str, arms: Sequence[str], sums: npt.ArrayLike, *, at: npt.ArrayLike | None = None
+    ) -> None:
+        """See ``Policy.learn_sums``; rewards of one segment.
+
+        A segment that is met for the first time starts from what all have taught so far: let the pooled policy learn
+        everything first (``pooled.learn_sums``), and the outcome does not depend on the order of the segments.
+        """
+        self._policy(segment).learn_sums(arms, sums, at=at)
+
     def expire(self, before: float) -> int:
         """See ``Policy.expire``; in every segment."""
         gone = sum(policy.expire(before) for policy in self._segments.values())
