@@ -1,6 +1,6 @@
 """``/choose`` end to end: user features from Redis, the best ten of 3,706 items, the exposure in a durable log.
 
-    python -m benchmarks.choose_with_features [--seconds 60] [--rate 200] [--model logreg]
+    python -m benchmarks.choose_with_features [--seconds 60] [--rate 200] [--model logreg] [--lane hash|thompson]
 
 A policy server, a model server and a Redis as they are in production (event log with ``synchronous=FULL``), against a
 bare ASGI echo under the same load in the same run. Load is open loop, by the client that the simulated users have
@@ -20,13 +20,15 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import numpy as np
 import psutil
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 
 from benchmarks.load import measure
 from benchmarks.open_loop import Seen, drive
@@ -34,6 +36,7 @@ from benchmarks.serving_paths import server
 from core.settings import load_settings
 from events.aggregate import count_exposures
 from events.database import open_database
+from events.experiments import create_experiment, start_experiment
 from events.rollouts import Route, put_route
 from feature_repo.matrices import features_as_of
 from feature_repo.packed import user_key, write_packed
@@ -79,8 +82,8 @@ class Stack(NamedTuple):
 
 
 @contextmanager
-def running(model_name: str, folder: Path) -> Iterator[Stack]:
-    """Everything trained, written and started."""
+def running(model_name: str, folder: Path, lane: str) -> Iterator[Stack]:
+    """Everything trained, written and started; ``lane``: who gets what by ``hash``, or by a bandit, ``thompson``."""
     data = SyntheticDataLoader(0, n_users=N_USERS, n_items=N_ITEMS, n_ratings=N_RATINGS).load()
     trained = model(model_name)().fit(data)
     trained.save(folder / "model")
@@ -97,13 +100,25 @@ def running(model_name: str, folder: Path) -> Iterator[Stack]:
         stack.callback(served.stop)
         served.wait_ready(START_S)
         events = f"sqlite:///{folder / 'events.db'}"
-        spec = {"name": EXPERIMENT, "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
-        put_route(open_database(events), Route(EXPERIMENT, spec, 0, 0, served.url, UNREGISTERED))
+        put_in_force(open_database(events), lane, served.url)
         policy = PolicyProcess(events, folder)
         stack.callback(policy.stop)
         policy.wait_alive(START_S)
         processes = [psutil.Process(pid) for pid in (policy.pid, served.pid)]
         yield Stack(int(policy.url.rsplit(":", 1)[1]), processes, redis.url, version, n_features, events)
+
+
+def put_in_force(engine: Engine, lane: str, url: str) -> None:
+    """A route by which every variant's list comes from one server."""
+    spec: dict[str, Any] = {"name": EXPERIMENT, "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
+    route = Route(EXPERIMENT, spec, 0, 0, url, UNREGISTERED)
+    if lane == "hash":
+        put_route(engine, route)
+        return
+    spec["traffic"] = {"policy": "bandit"}
+    servers = {name: {"url": url, "version": UNREGISTERED} for name in spec["variants"]}
+    create_experiment(engine, EXPERIMENT, spec)
+    start_experiment(engine, EXPERIMENT, servers, replace(route, percent=100, servers=servers))
 
 
 def _model_command(folder: Path, redis_url: str) -> ServerCommand:
@@ -319,8 +334,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--model", default="logreg")
+    parser.add_argument("--lane", default="hash", choices=["hash", "thompson"])
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, running(given.model, Path(name)) as stack:
+    with tempfile.TemporaryDirectory() as name, running(given.model, Path(name), given.lane) as stack:
         missed = hot_path(stack) + steady(stack, given.rate, given.seconds) + overload(stack, min(given.seconds, 10.0))
     if missed:
         print(f"missed: {', '.join(missed)}")
