@@ -7,8 +7,8 @@ bare ASGI echo under the same load in the same run. Load is open loop, by the cl
 (aiohttp), whose own time is in every figure. Then twice the measured limit is driven: what is too much must be refused
 quickly, and the rest answered.
 
-Bars at 200 requests a second: no error, p50 at most 6 times and the policy server's CPU per request at most 12 times the
-echo's (with the model server's it is told beside it), p99 below 10 ms on a quiet machine; no collapse at twice the
+Bars at 200 requests a second: no error, p50 at most 6 times and the policy server's CPU per request at most 12 times
+the echo's (with the model server's it is told beside it), p99 below 10 ms on a quiet machine; no collapse at twice the
 limit.
 """
 
