@@ -161,6 +161,18 @@ def unit_counts(engine: Engine, experiment: str, *, step: int | None = None) -> 
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def count_units(engine: Engine, experiment: str, variant: str | None = None) -> int:
+    """Distinct units with a session, of one variant or of all.
+
+    Raises:
+        EventLogError: The log cannot be read.
+    """
+    of_variant = [] if variant is None else [EXPOSURES.c.variant == variant]
+    query = select(func.count(distinct(EXPOSURES.c.unit_id))).where(EXPOSURES.c.experiment == experiment, *of_variant)
+    with reading(engine) as connection:
+        return connection.scalar(query) or 0
+
+
 def health(
     engine: Engine,
     experiment: str,

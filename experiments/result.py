@@ -147,6 +147,8 @@ class RolloutResult:
         steps: Each canary step.
         looks: Each look, in order; the last one holds the final figures.
         orphans: Outcomes in the event log whose session is not in it; no session counts them.
+        all_units: Distinct units of the whole traffic while it ran; 0 where nobody has counted.
+        exposed_units: Those of them that the challenger was ever due to, the watch included.
     """
 
     experiment: str
@@ -162,6 +164,8 @@ class RolloutResult:
     steps: tuple[StepResult, ...]
     looks: tuple[LookResult, ...]
     orphans: int = 0
+    all_units: int = 0
+    exposed_units: int = 0
 
     @property
     def final(self) -> LookResult:

@@ -214,6 +214,8 @@ def tell(result: RolloutResult, spec: ExperimentSpec, language: Language = "en")
     reading = ".invalid" if result.decision == "invalid" else ".unknown" if comparison == "unknown" else ""
     outcome = [sentence(language, f"outcome.{result.decision}", **figures)]
     estimand = "others" if final_look(result).metrics else "estimand"
+    if result.decision != "promote" and result.all_units:
+        outcome.append(sentence(language, "exposed", **figures))
     if result.champion_after:
         outcome.append(sentence(language, "alias", **figures))
     return Story(
@@ -281,6 +283,9 @@ def _figures(result: RolloutResult, language: Language, alpha: float) -> dict[st
         "level": share(1 - alpha, language),
         "looks": looks_text(sum(seen.step_percent < WATCH for seen in result.looks), language),
         "units": count(result.units),
+        "all_units": count(result.all_units),
+        "exposed_units": count(result.exposed_units),
+        "exposed": percent(result.exposed_units / result.all_units if result.all_units else nan, language),
     }
 
 

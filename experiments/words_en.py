@@ -40,6 +40,7 @@ SENTENCES = {
         "evenly, then run the rollout again."
     ),
     "outcome.continue": "{control_model} (version {control_version}) is the champion; the rollout goes on.",
+    "exposed": "{exposed_units} of {all_units} visitors ({exposed}) had {challenger} at some time.",
     "alias": "In MLflow, the alias “champion” points to version {champion_after}.",
     # By how much.
     "size": (

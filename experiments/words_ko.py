@@ -62,6 +62,9 @@ SENTENCES = {
     "outcome.continue": (
         "현재 챔피언은 기존 모델({control_model}, 버전 {control_version})이며, 단계적 배포가 계속 진행됩니다."
     ),
+    "exposed": (
+        "방문자 {all_units}명 중 {exposed_units}명({exposed})이 후보 모델({challenger})의 추천을 받은 적이 있습니다."
+    ),
     "alias": "MLflow의 별칭 ‘champion’은 버전 {champion_after}에 연결되어 있습니다.",
     "size": (
         "클릭이 발생한 세션의 비율은 후보 모델({challenger})에서 {challenger_rate}, 기존 모델({control})에서 "

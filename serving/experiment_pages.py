@@ -125,6 +125,8 @@ class ExperimentPages:
             "spec": spec.document(),
             "plant": result.plant,
             "units": result.units,
+            "all_units": result.all_units,
+            "exposed_units": result.exposed_units,
             "looks": [look_document(look) for look in result.looks],
             "steps": [step_document(step) for step in result.steps],
             "words": {language: _words(result, spec, language) for language in LANGUAGES},

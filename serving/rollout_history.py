@@ -178,6 +178,8 @@ def final_figures(result: RolloutResult) -> dict[str, float]:
         "challenger_sessions": final.challenger_sessions,
         "control_sessions": final.control_sessions,
         "units": result.units,
+        "all_units": result.all_units,
+        "exposed_units": result.exposed_units,
         "looks": len(result.looks),
     }
     return {name: value for name, value in {**figures, **counts}.items() if math.isfinite(value)}

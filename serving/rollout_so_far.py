@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Engine
 
-from events.aggregate import count_orphans
+from events.aggregate import count_orphans, count_units
 from events.rollouts import RolloutRecord
 from experiments.result import DecisionKind, RolloutResult
 from experiments.spec import parse_spec
@@ -57,6 +57,8 @@ def result_so_far(engine: Engine, record: RolloutRecord, *, champion_after: str 
         steps=step_results(engine, spec, looks),
         looks=looks,
         orphans=count_orphans(engine),
+        all_units=count_units(engine, spec.name),
+        exposed_units=count_units(engine, spec.name, "challenger"),
     )
 
 

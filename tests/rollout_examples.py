@@ -85,6 +85,8 @@ def _rollout(rate: float, control_rate: float, decision: DecisionKind, reason: s
         champion_after="3" if decision == "promote" else "1",
         plant="none",
         units=14_212,
+        all_units=40_000,
+        exposed_units=7_100,
         steps=tuple(_step(percent, counts, schedule, decision) for percent, counts in steps.items()),
         looks=tuple(history),
     )

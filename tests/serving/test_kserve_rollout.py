@@ -15,8 +15,8 @@ from serving.deployers.base import Deployment, Site
 from serving.deployers.kserve import KServeDeployer
 from serving.live_stack import start_models_and_policy
 from tests.fake_kserve import FakeCluster, fake_cluster
-from tests.serving.test_controller import CHALLENGER, CHAMPION, World, a_spec
-from tests.serving.test_controller import world as world
+from tests.rollout_worlds import CHALLENGER, CHAMPION, World, a_spec
+from tests.rollout_worlds import world as world
 from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
 
 SPEC = a_spec(
