@@ -22,15 +22,17 @@ from experiments.foretelling import OfflineEvidence, foretell
 from experiments.foretelling_report import tell_foretelling
 from experiments.report import ReportContext, rollout_html
 from experiments.result import RolloutResult
-from loaders.prepared import PreparedDataLoader
 from serving.failed_answers import failure_hints
+from serving.live_rollout import data_params
 from serving.result_documents import result_document
 from serving.rollout_folder import RolloutFolder, RolloutRequest
 from serving.rollout_history import log_rollout
 from tracking.client import Tracker, connect
-from tracking.provenance import code_version, run_params
+from tracking.provenance import code_version
 from tracking.runs import log_metrics, log_text
 from wrappers.base import EvaluationConfig
+
+_OPEN = ("open the rest", "make up (review page, MLflow, model servers, policy server); make down stops it")
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _context(
     told: Told,
     offline: OfflineEvidence,
 ) -> ReportContext:
-    provenance = run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed)
+    visitors = str(request.n_visitors) if request.simulated else "live traffic"
     return ReportContext(
         spec=request.spec,
         data=told.data,
@@ -152,7 +154,7 @@ def _context(
         hints=(
             *failure_hints(RolloutFolder(run.path), request, result.reasons),
             ("report", str(run.report)),
-            ("open the rest", "make up (review page, MLflow, model servers, policy server); make down stops it"),
+            *([] if request.policy_url else [_OPEN]),
         ),
-        provenance={"code version": str(code_version()), **provenance, "visitors": str(request.n_visitors)},
+        provenance={"code version": str(code_version()), **data_params(request), "visitors": visitors},
     )

@@ -60,7 +60,11 @@ app.add_typer(features.app, name="features", help="Build the features that model
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
 app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
-app.add_typer(rollout.app, name="rollout", help="Look at a rollout, resume one that was killed, or route without one.")
+app.add_typer(
+    rollout.app,
+    name="rollout",
+    help="Run a rollout before servers that run, resume one, or route.",
+)
 app.add_typer(serve.app, name="serve", help="Run one server, or the review page, in the foreground.")
 
 

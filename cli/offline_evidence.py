@@ -40,7 +40,7 @@ def leaderboard(
         TrackingError: MLflow refused.
     """
     roles = {result.control_version: "champion", result.challenger_version: "challenger"}
-    data = data_of(request)
+    data = data_of(tracker, request)
     rows = []
     for version in list_versions(tracker, request.model_name):
         found = _figures(tracker, version, data, judged)
@@ -72,10 +72,15 @@ def evidence(tracker: Tracker, request: RolloutRequest) -> OfflineEvidence:
     """
     variants = request.spec.variants
     champion, challenger = resolve(tracker, variants["champion"]), resolve(tracker, variants["challenger"])
-    return offline_pair(tracker, champion, challenger, data_of(request), alpha=request.spec.analysis.alpha)
+    return offline_pair(tracker, champion, challenger, data_of(tracker, request), alpha=request.spec.analysis.alpha)
 
 
-def data_of(request: RolloutRequest) -> dict[str, str]:
-    """What the parameters of a run on the rollout's data say of it."""
-    provenance = PreparedDataLoader(request.dataset).provenance().as_params()
-    return {name: str(provenance[name]) for name in ("data.sha256", "data.split")}
+def data_of(tracker: Tracker, request: RolloutRequest) -> dict[str, str]:
+    """What the parameters of a run on the rollout's data say of it; on live traffic, on the challenger's own data."""
+    names = ("data.sha256", "data.split")
+    if request.dataset is not None:
+        provenance = PreparedDataLoader(request.dataset).provenance().as_params()
+        return {name: str(provenance[name]) for name in names}
+    challenger = resolve(tracker, request.spec.variants["challenger"])
+    recorded = read_run(tracker, challenger.run_id).params if challenger.run_id else {}
+    return {name: recorded.get(name, "") for name in names}

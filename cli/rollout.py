@@ -1,4 +1,4 @@
-"""``screentest rollout``: look at a rollout, go on with one that was killed, or route without one."""
+"""``screentest rollout``: run one before servers that are there, look at it, go on with it, or route without one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cli import standing_rollout
 from core.errors import ConfigError
 from core.logs import log_to_file
 from core.settings import load_settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from serving.rollout_status import RolloutStatus
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+app.command("run")(standing_rollout.run)
 
 RunDir = Annotated[Path, typer.Argument(help="Folder of the run, e.g. runs/20260131-120000-none-seed42-1a2b.")]
 _STEP = "ab-rollout"
@@ -67,7 +69,7 @@ def resume(run_dir: RunDir) -> None:
         with reaped(), kept_feature_store(load_settings(), run), contextlib.redirect_stdout(steps):
             resume_rollout(run.path)
         steps.end("SUCCESS")
-    finish(run, _told(run, board.seconds), console)
+    finish(run, told_of(run, board.seconds), console)
 
 
 @app.command()
@@ -96,20 +98,18 @@ def route(
     typer.echo(f"everyone to {served.uri} at {served.url} (route {stored.revision}, logged as {experiment!r})")
 
 
-def _told(run: RunFolder, now: Mapping[str, float]) -> Told:
+def told_of(run: RunFolder, now: Mapping[str, float]) -> Told:
     """What the killed demo knew; for a rollout that was started otherwise, what its folder and the settings tell."""
     from cli.finish import Told
-    from loaders.prepared import PreparedDataLoader
+    from serving.live_rollout import data_of
     from serving.rollout_folder import RolloutFolder
 
     if run.plan.exists():
         told = Told(**json_format.loads(run.plan.read_text(encoding="utf-8")))
     else:
         request, settings = RolloutFolder(run.path).read_request(), load_settings()
-        provenance = PreparedDataLoader(request.dataset).provenance()
-        data = f"{provenance.source} ({provenance.layout})"
         told = Told(
-            data=data,
+            data=data_of(request),
             k=settings.k,
             metric=settings.gate_metric,
             tracking_uri=request.tracking_uri,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,10 @@ from experiments.click_model import NO_ITEM, ClickConfig
 from experiments.known_world import KnownWorld, click_world, replay_world
 from experiments.spec import ExperimentSpec
 from wrappers.recommender import RecommenderWrapper
+
+if TYPE_CHECKING:
+    from loaders.base import OpenableLoader
+    from serving.rollout_folder import RolloutRequest
 
 Lists = dict[str, npt.NDArray[np.int64]]
 
@@ -84,7 +88,7 @@ def trained_arms(
     if len(names) < 2:
         raise ConfigError(f"models == {','.join(names)!r}, must be two or more by commas, the control first")
     classes = {name: model(name) for name in names}
-    loader, why = _loader(settings, seed)
+    loader, why = chosen_loader(settings, seed)
     trained: dict[str, RecommenderWrapper] = {}
     for done, (name, kind) in enumerate(classes.items()):
         if not quiet:
@@ -118,7 +122,13 @@ def rollout_arms(folder: Path) -> TrainedArms:
         version = resolve(tracker, uri)
         name = version.model if version.model not in arms else f"{version.model}-2"
         arms[name] = as_recommender(load_wrapper(download(tracker, version.uri)))
-    return TrainedArms(arms, PreparedDataLoader(request.dataset), f"the models and ratings of {folder}")
+    return TrainedArms(arms, PreparedDataLoader(_dataset(request, folder)), f"the models and ratings of {folder}")
+
+
+def _dataset(request: RolloutRequest, folder: Path) -> Path:
+    if request.dataset is None:
+        raise ConfigError(f"the rollout of {folder} was on live traffic and has no ratings; name a demo's folder")
+    return request.dataset
 
 
 def spec_arms(spec: ExperimentSpec, settings: Settings, run: Path | None, *, seed: int) -> TrainedArms:
@@ -147,10 +157,10 @@ def spec_arms(spec: ExperimentSpec, settings: Settings, run: Path | None, *, see
 
         request = RolloutFolder(run).read_request()
         tracker = connect(request.tracking_uri, experiment=request.experiment)
-        loader, told = PreparedDataLoader(request.dataset), f"the models of {spec.name}, the ratings of {run}"
+        loader, told = PreparedDataLoader(_dataset(request, run)), f"the models of {spec.name}, the ratings of {run}"
     elif settings.mlflow_tracking_uri:
         tracker = connect(settings.mlflow_tracking_uri, experiment=settings.mlflow_experiment_name)
-        loader, why = _loader(settings, seed)
+        loader, why = chosen_loader(settings, seed)
         told = f"the models of {spec.name}, {why}"
     else:
         raise ConfigError("MLFLOW_TRACKING_URI is not set, and the spec's models are in MLflow: set it, or name --run")
@@ -161,7 +171,7 @@ def spec_arms(spec: ExperimentSpec, settings: Settings, run: Path | None, *, see
     return TrainedArms(recommenders, loader, told)
 
 
-def _loader(settings: Settings, seed: int) -> tuple[DataLoader, str]:
+def chosen_loader(settings: Settings, seed: int) -> tuple[OpenableLoader, str]:
     """The settings' data, and why it is these."""
     from cli.audition import source_of
     from loaders.base import SplitRule

@@ -149,6 +149,7 @@ class RolloutResult:
         orphans: Outcomes in the event log whose session is not in it; no session counts them.
         all_units: Distinct units of the whole traffic while it ran; 0 where nobody has counted.
         exposed_units: Those of them that the challenger was ever due to, the watch included.
+        simulated: Whether the visitors are simulated.
     """
 
     experiment: str
@@ -166,6 +167,7 @@ class RolloutResult:
     orphans: int = 0
     all_units: int = 0
     exposed_units: int = 0
+    simulated: bool = True
 
     @property
     def final(self) -> LookResult:

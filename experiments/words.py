@@ -214,6 +214,7 @@ def tell(result: RolloutResult, spec: ExperimentSpec, language: Language = "en")
     reading = ".invalid" if result.decision == "invalid" else ".unknown" if comparison == "unknown" else ""
     outcome = [sentence(language, f"outcome.{result.decision}", **figures)]
     estimand = "others" if final_look(result).metrics else "estimand"
+    population = "population" if result.simulated else "visitors"
     if result.decision != "promote" and result.all_units:
         outcome.append(sentence(language, "exposed", **figures))
     if result.champion_after:
@@ -228,7 +229,7 @@ def tell(result: RolloutResult, spec: ExperimentSpec, language: Language = "en")
         bayesian=sentence(language, f"bayesian{reading}", **figures),
         steps=tuple(tell_step(step, result, language) for step in result.steps),
         means=_means(result, comparison, language, figures),
-        limits=tuple(sentence(language, f"limits.{key}", **figures) for key in ("population", estimand, "duration")),
+        limits=tuple(sentence(language, f"limits.{key}", **figures) for key in (population, estimand, "duration")),
         method=_method(spec, language, figures),
     )
 

@@ -122,6 +122,10 @@ SENTENCES = {
         "The {units} visitors are simulated, each modelled on one user of the ratings data. The result speaks for "
         "that population, not for your live visitors."
     ),
+    "limits.visitors": (
+        "{units} visitors of the live traffic were compared. The result speaks for those who come at such times, not "
+        "for another season or another audience."
+    ),
     "limits.estimand": (
         "A session counts once: clicked or not. Number of clicks, revenue, or whether visitors come back, were not "
         "measured."

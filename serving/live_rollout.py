@@ -1,19 +1,20 @@
-"""A rollout on simulated traffic, from request to verdict: servers up, sessions look by look, decision, servers down.
+"""A rollout from request to verdict: servers up, sessions look by look, decision, servers down.
 
-What must survive being killed is in the rollout's folder (request, event log with the rollout's state) and in MLflow.
-The servers are not: they end with this process, and a resumed rollout starts new ones.
+The sessions are those of simulated users, or come from elsewhere and are waited for; the servers are the rollout's own,
+or run already. What must survive being killed is in the rollout's folder (request, event log with the rollout's state)
+and in MLflow. Its own servers are not: they end with this process, and a resumed rollout starts new ones.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
@@ -35,9 +36,11 @@ from serving.deployers.base import Deployer, Site
 from serving.deployers.registry import deployer as deployer_named
 from serving.failed_answers import failure_hints
 from serving.looks import looks_taken
+from serving.others_traffic import OthersTraffic
 from serving.policy_process import PolicyProcess
 from serving.processes import poll
 from serving.reaper import reaped
+from serving.remote_policy import RemotePolicy
 from serving.rollout_folder import MULTIPLIERS, RolloutFolder, RolloutRequest
 from serving.rollout_history import final_figures, live_history, log_rollout
 from serving.rollout_so_far import details_of, result_so_far
@@ -104,7 +107,7 @@ def run_rollout(request: RolloutRequest) -> FinishedRollout:
         TrackingError: MLflow refused.
         EventLogError: The event log refused.
     """
-    if request.spec.unit not in (UNIT, "user_id"):
+    if request.simulated and request.spec.unit not in (UNIT, "user_id"):
         raise ConfigError(f"spec.unit == {request.spec.unit!r}: simulated users have {UNIT!r} and 'user_id' only")
     deployer_named(request.deployer)
     tracker = connect(request.tracking_uri, experiment=request.experiment)
@@ -148,17 +151,17 @@ def _run(request: RolloutRequest, folder: RolloutFolder, tracker: Tracker, setti
             if record.state in ("pending", "running", "promoting"):
                 # The controller would do it later: so the servers start while the simulated users are made.
                 controller.start_servers(record)
-            traffic = stack.enter_context(_traffic(request, policy, settings))
+            sessions = stack.enter_context(_sessions(request, policy, engine, settings))
             with live_history(tracker, record, _params(request)) as tell:
-                _drive_to_the_end(engine, request.spec, controller, traffic, tell, _whoever_died(deployer, policy))
+                _drive_to_the_end(engine, request.spec, controller, sessions, tell, _whoever_died(deployer, policy))
         return _conclude(request, folder, engine, tracker, {"rollout": time.monotonic() - began})
 
 
 @contextmanager
 def _servers(
     request: RolloutRequest, folder: RolloutFolder, settings: Settings
-) -> Iterator[tuple[Deployer, PolicyProcess]]:
-    """A deployer and a policy server that starts; all of it ended with the block, or with this process."""
+) -> Iterator[tuple[Deployer, PolicyProcess | RemotePolicy]]:
+    """A deployer and a policy server that starts; what is ours of it ends with the block, or with this process."""
     with ExitStack() as stack:
         stack.enter_context(reaped())
         site = Site(
@@ -168,34 +171,58 @@ def _servers(
             host=settings.host,
             start_timeout_s=settings.server_start_timeout_s,
             cluster=settings.kserve,
+            addresses={request.spec.variants[variant]: url for variant, url in request.servers.items()},
         )
         deployer = stack.enter_context(deployer_named(request.deployer)(site))
-        policy = PolicyProcess(
-            folder.events_url,
-            folder.servers,
-            host=settings.host,
-            k=request.k,
-            model_timeout_s=request.model_timeout_s,
-        )
+        policy = _policy(request, folder, settings)
         stack.callback(policy.stop)
         yield deployer, policy
 
 
-def _traffic(request: RolloutRequest, policy: PolicyProcess, settings: Settings) -> Traffic:
-    """The simulated users, before a policy server that answers."""
+def _policy(request: RolloutRequest, folder: RolloutFolder, settings: Settings) -> PolicyProcess | RemotePolicy:
+    if request.policy_url:
+        return RemotePolicy(request.policy_url)
+    return PolicyProcess(
+        folder.events_url,
+        folder.servers,
+        host=settings.host,
+        k=request.k,
+        model_timeout_s=request.model_timeout_s,
+    )
+
+
+class Sessions(Protocol):
+    """Where a rollout's sessions come from."""
+
+    def drive(
+        self, first: int, last: int, *, recorded: Mapping[str, RecordedSession], progress: Callable[[int], None]
+    ) -> object:
+        """Return when sessions ``first … last - 1`` are answered, and what became of them is known."""
+
+
+@contextmanager
+def _sessions(
+    request: RolloutRequest, policy: PolicyProcess | RemotePolicy, engine: Engine, settings: Settings
+) -> Iterator[Sessions]:
+    """The simulated users, or whoever comes, before a policy server that answers."""
+    if request.dataset is None or not request.simulated:
+        policy.wait_alive(settings.server_start_timeout_s)
+        yield OthersTraffic(engine, request.spec.name, settle_s=request.settle_s)
+        return
     report("traffic", 0, _sessions_planned(request.spec), "simulated users")
     data = PreparedDataLoader(request.dataset)
     config = ClickConfig(n_visitors=request.n_visitors, k=request.k or settings.k)
     world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
     policy.wait_alive(settings.server_start_timeout_s)
-    return Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant])
+    with Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant]) as traffic:
+        yield traffic
 
 
 def _drive_to_the_end(
     engine: Engine,
     spec: ExperimentSpec,
     controller: RolloutController,
-    traffic: Traffic,
+    sessions: Sessions,
     tell: Callable[[Sequence[LookResult]], None],
     raise_if_dead: Callable[[], None],
 ) -> None:
@@ -214,7 +241,7 @@ def _drive_to_the_end(
                 tell(looks)
                 text = _progress_text(spec, reconciled.record, looks)
                 told = partial(_tell, wanted.start, _sessions_planned(spec), text)
-                traffic.drive(wanted.start, wanted.stop, recorded=left_over, progress=told)
+                sessions.drive(wanted.start, wanted.stop, recorded=left_over, progress=told)
                 left_over = {}
                 _wait_for_commit(engine, spec, wanted.stop)
                 complete = wanted.stop
@@ -242,7 +269,7 @@ def _wait_for_commit(engine: Engine, spec: ExperimentSpec, sessions: int) -> Non
         )
 
 
-def _whoever_died(deployer: Deployer, policy: PolicyProcess) -> Callable[[], None]:
+def _whoever_died(deployer: Deployer, policy: PolicyProcess | RemotePolicy) -> Callable[[], None]:
     """A challenger may die: its guardrail sees it. Without the champion or the policy server nothing goes on."""
 
     def check() -> None:
@@ -272,10 +299,10 @@ def _conclude(
     if record is None:
         raise RolloutError(f"rollout {request.spec.name!r} is not in {folder.events_name}")
     result = rollout_result(engine, record, tracker, request)
-    provenance, params = PreparedDataLoader(request.dataset).provenance(), _params(request)
+    params = _params(request)
     context = ReportContext(
         spec=request.spec,
-        data=f"{provenance.source} ({provenance.layout})",
+        data=data_of(request),
         seconds=seconds,
         run_folder=str(folder.path),
         hints=failure_hints(folder, request, result.reasons),
@@ -289,14 +316,29 @@ def _conclude(
     return FinishedRollout(result, html, run_id)
 
 
+def data_params(request: RolloutRequest) -> dict[str, str]:
+    """What a run says of the data that the visitors' tastes come from; nothing of live traffic."""
+    if request.dataset is None:
+        return {}
+    return run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed)
+
+
 def _params(request: RolloutRequest) -> dict[str, str]:
     """What the rollout's run records beside its spec."""
     return {
-        **run_params(PreparedDataLoader(request.dataset).provenance(), seed=request.seed),
+        **data_params(request),
         "plant": request.plant,
         "n_visitors": str(request.n_visitors),
         "k": str(request.k),
     }
+
+
+def data_of(request: RolloutRequest) -> str:
+    """Whose tastes the visitors have, for readers."""
+    if request.dataset is None:
+        return f"live traffic of {request.policy_url}"
+    provenance = PreparedDataLoader(request.dataset).provenance()
+    return f"{provenance.source} ({provenance.layout})"
 
 
 def rollout_result(engine: Engine, record: RolloutRecord, tracker: Tracker, request: RolloutRequest) -> RolloutResult:
@@ -315,4 +357,4 @@ def rollout_result(engine: Engine, record: RolloutRecord, tracker: Tracker, requ
 def _details(tracker: Tracker, request: RolloutRequest) -> dict[str, Any]:
     variants = request.spec.variants
     champion, challenger = (resolve(tracker, uri).model for uri in (variants["champion"], variants["challenger"]))
-    return details_of(champion, challenger, request.plant)
+    return details_of(champion, challenger, request.plant, simulated=request.simulated)

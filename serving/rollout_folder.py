@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import ConfigError
 from core.files import write_whole
@@ -29,7 +29,7 @@ MULTIPLIERS: dict[Plant, float] = {"none": 1.0, "aa": 1.0, "uplift": 1.15, "dama
 
 
 class RolloutRequest(BaseModel):
-    """One rollout on simulated traffic, start to finish. Its folder holds a copy, so a killed one can be resumed."""
+    """One rollout, start to finish. Its folder holds a copy, so a killed one can be resumed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,8 +38,8 @@ class RolloutRequest(BaseModel):
     """What was planted on purpose."""
     seed: Annotated[int, Field(ge=0)] = 42
     """Session i's user, time and luck derive from (seed, i)."""
-    n_visitors: Annotated[int, Field(ge=1)] = 40_000
-    """Simulated users."""
+    n_visitors: Annotated[int, Field(ge=0)] = 40_000
+    """Simulated users; 0: the traffic comes from elsewhere, and the rollout only watches it."""
     connections: Annotated[int, Field(ge=1, le=512)] = 24
     """Sessions at a time."""
     k: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -48,9 +48,15 @@ class RolloutRequest(BaseModel):
     """A model server that has not answered after this counts as an error; None likewise."""
     deployer: str = "local"
     """Name in serving/deployers/registry.py."""
+    servers: dict[str, str] = {}
+    """Variant to the address of a model server that runs already; for the deployer ``standing``."""
+    policy_url: str = ""
+    """Address of a policy server that runs already, on the same event database; empty: one of the rollout's own."""
+    settle_s: Annotated[float, Field(ge=0)] = 0.0
+    """How long a look waits, once its sessions are there, for what becomes of the last ones."""
     run_dir: AbsolutePath
     """Folder of event log, state and logs; made if missing."""
-    dataset: AbsolutePath
+    dataset: AbsolutePath | None = None
     """Folder of a prepared dataset (loaders/prepared.py); the simulated users' tastes come from it."""
     tracking_uri: str
     """MLflow's address."""
@@ -58,6 +64,17 @@ class RolloutRequest(BaseModel):
     """MLflow experiment that the history goes to."""
     model_name: str = "recommender"
     """Registered model whose aliases follow the decision."""
+
+    @model_validator(mode="after")
+    def _visitors_have_tastes(self) -> Self:
+        if self.n_visitors and self.dataset is None:
+            raise ValueError("n_visitors: simulated users need a dataset; name one, or set n_visitors to 0")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the rollout drives its own traffic."""
+        return self.n_visitors > 0
 
     @classmethod
     def build(cls, **given: Any) -> RolloutRequest:

@@ -14,9 +14,9 @@ from experiments.spec import parse_spec
 from serving.looks import distinct_units, looks_taken, step_results
 
 
-def details_of(champion: str, challenger: str, plant: str) -> dict[str, Any]:
-    """What a rollout's record keeps for readers who cannot ask MLflow: the models' names and what was planted."""
-    return {"models": {"champion": champion, "challenger": challenger}, "plant": plant}
+def details_of(champion: str, challenger: str, plant: str, *, simulated: bool = True) -> dict[str, Any]:
+    """What a rollout's record keeps for readers: the models' names, what was planted, whose traffic it is."""
+    return {"models": {"champion": champion, "challenger": challenger}, "plant": plant, "simulated": simulated}
 
 
 def model_names(record: RolloutRecord) -> tuple[str, str]:
@@ -57,6 +57,7 @@ def result_so_far(engine: Engine, record: RolloutRecord, *, champion_after: str 
         steps=step_results(engine, spec, looks),
         looks=looks,
         orphans=count_orphans(engine),
+        simulated=record.details.get("simulated", True),
         all_units=count_units(engine, spec.name),
         exposed_units=count_units(engine, spec.name, "challenger"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ class Site:
         host: The address that local servers bind.
         start_timeout_s: How long a server of this machine may take until it is ready.
         cluster: What a deployer to a cluster must know of it.
+        addresses: Pinned URI to the address of a server that runs already; for the deployer of these alone.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class Site:
     host: str = "127.0.0.1"
     start_timeout_s: float = 60.0
     cluster: KServeSettings = field(default_factory=KServeSettings)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

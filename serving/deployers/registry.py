@@ -8,6 +8,7 @@ from serving.deployers.base import Deployer
 DEPLOYERS = {
     "kserve": "serving.deployers.kserve:KServeDeployer",
     "local": "serving.deployers.local:LocalDeployer",
+    "standing": "serving.deployers.standing:StandingDeployer",
 }
 
 

@@ -1,4 +1,4 @@
-"""What every deployer in serving/deployers/registry.py must do, over real HTTP.
+"""What every deployer in serving/deployers/registry.py that starts servers must do, over real HTTP.
 
 The local one starts real model servers; the cluster's are played by tests/fake_kserve.py behind a fake API server.
 """
@@ -27,7 +27,8 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
 
 
-@pytest.fixture(params=sorted(DEPLOYERS))
+#: ``standing`` starts and stops nothing: tests/integration/test_standing_rollout.py.
+@pytest.fixture(params=sorted(set(DEPLOYERS) - {"standing"}))
 def place(request: pytest.FixtureRequest, tracking_uri: str, tmp_path: Path) -> Iterator[Deployer]:
     with ExitStack() as stack:
         site = Site(tmp_path, tracking_uri)
