@@ -34,6 +34,7 @@ CASES = (
 def pinned_model() -> Any:
     """A model that costs nothing: the same ten items for everyone."""
     from serving.kserve_model import PinnedModel
+    from wrappers.popularity import Popularity
 
     answer = [
         {
@@ -43,15 +44,14 @@ def pinned_model() -> Any:
         }
     ]
 
-    class Trivial:
+    class Trivial(Popularity):
         def warm_up(self) -> None:
             pass
 
-        def predict(self, input_data: list[Any]) -> list[dict[str, Any]]:
+        def predict(self, input_data: Any) -> list[dict[str, Any]]:
             return answer
 
-    trivial: Any = Trivial()
-    return PinnedModel("recommender", "1", trivial)
+    return PinnedModel("recommender", "1", Trivial())
 
 
 def serve_bare(folder: Path) -> None:
@@ -74,7 +74,7 @@ def serve_bare(folder: Path) -> None:
 
 def serve_ours(folder: Path) -> None:
     """The model server as it is."""
-    from serving.kserve_server import LeanServer
+    from serving.kserve_server import LeanServer, pinned_application
     from serving.logs import log_to_stderr
     from serving.ports import announce, listen
 
@@ -83,7 +83,7 @@ def serve_ours(folder: Path) -> None:
     model.load()
     sock = listen("127.0.0.1", 0)
     announce(sock, folder / "port")
-    LeanServer(model).run(sockets=[sock])
+    LeanServer(pinned_application(model)).run(sock)
 
 
 def serve_default(folder: Path) -> None:

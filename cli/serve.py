@@ -28,18 +28,30 @@ def model(
     host: Host = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8081,
     port_file: PortFile = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of gRPC, 0 takes any free one. Default: no gRPC.")
+    ] = None,
+    grpc_port_file: Annotated[Path | None, typer.Option(help="File that gets the port of gRPC once it serves.")] = None,
 ) -> None:
-    """Serve one model version: KServe's V1 protocol and the lean POST /recommend.
+    """Serve one model version: KServe's V1 and V2 protocols, plain JSON, and the lean POST /recommend.
 
     Try it: curl localhost:8081/recommend -d '{"user_id": 17, "k": 10}'
     """
     from serving.logs import log_to_stderr
     from serving.model_server import serve
+    from serving.model_source import configured_uri
 
     settings = load_settings(host=host, mlflow_model_name=name)
-    log_to_stderr()
-    uri = model_uri or f"models:/{settings.mlflow_model_name}@{settings.mlflow_model_stage}"
-    serve(uri, name=settings.mlflow_model_name, host=settings.host, port=port, port_file=port_file)
+    log_to_stderr(settings.log_format)
+    serve(
+        model_uri or configured_uri(settings),
+        name=settings.mlflow_model_name,
+        host=settings.host,
+        port=port,
+        port_file=port_file,
+        grpc_port=grpc_port,
+        grpc_port_file=grpc_port_file,
+    )
 
 
 @app.command()
@@ -65,7 +77,7 @@ def policy(
     from serving.policy_server import serve
 
     settings = load_settings(host=host, policy_port=port)
-    log_to_stderr()
+    log_to_stderr(settings.log_format)
     serve(events, host=settings.host, port=settings.policy_port, port_file=port_file)
 
 

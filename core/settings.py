@@ -89,7 +89,8 @@ class Settings(BaseSettings):
     """Empty: a SQLite database in the run's own folder."""
     mlflow_model_name: str = Field("recommender", validation_alias=_name("MLFLOW_MODEL_NAME"))
     mlflow_model_stage: str = Field("champion", validation_alias=_name("MLFLOW_MODEL_STAGE"))
-    """Alias to serve; ``Production`` and ``Staging`` are understood as ``champion`` and ``challenger``."""
+    """What to serve of it: an alias, the number of a version, or ``Production`` and ``Staging``, which are understood
+    as ``champion`` and ``challenger``."""
     mlflow_experiment_name: str = Field("screentest", validation_alias=_name("MLFLOW_EXPERIMENT_NAME"))
 
     data_loader_type: str = Field("local", validation_alias=_name("DATA_LOADER_TYPE"))
@@ -155,6 +156,8 @@ class Settings(BaseSettings):
     """Where model servers run: ``local`` (processes of this machine), ``kserve``; see serving/deployers/registry.py."""
     kserve: KServeSettings = Field(default_factory=KServeSettings)
 
+    log_format: Literal["text", "json"] = "text"
+    """Of what servers say on standard error: lines for people, or one JSON object a line."""
     host: str = "127.0.0.1"
     mlflow_port: int = Field(5000, ge=0, le=65535)
     policy_port: int = Field(8080, ge=0, le=65535)

@@ -6,7 +6,7 @@ Errors become the same answers as everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -37,9 +37,9 @@ class DirectPaths:
         await app(scope, receive, send)
 
 
-async def send_json(send: Send, body: bytes) -> None:
-    """Answer with 200 and JSON that is text already."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+async def send_json(send: Send, body: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Answer with 200 and JSON that is text already; ``more`` are further headers."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

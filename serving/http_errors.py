@@ -50,6 +50,21 @@ async def json_object(receive: Receive) -> dict[str, Any]:
         HTTPException: It is longer than ``MAX_BODY_BYTES`` (413).
         ClientDisconnect: The caller went away before its end.
     """
+    return parse_object(await body_of(receive))
+
+
+async def json_value(receive: Receive) -> Any:
+    """The same for JSON of any kind."""
+    return parse_json(await body_of(receive))
+
+
+async def body_of(receive: Receive) -> bytes:
+    """A request's whole body.
+
+    Raises:
+        HTTPException: It is longer than ``MAX_BODY_BYTES`` (413).
+        ClientDisconnect: The caller went away before its end.
+    """
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -59,19 +74,28 @@ async def json_object(receive: Receive) -> dict[str, Any]:
         more = message.get("more_body", False)
         if len(body) > MAX_BODY_BYTES:
             raise HTTPException(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
-    return parse_object(bytes(body))
+    return bytes(body)
+
+
+def parse_json(body: bytes | str, what: str = "the body") -> Any:
+    """A JSON value from its text.
+
+    Raises:
+        BadInput: It is no JSON; NaN and infinity are none.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadInput(f"{what} is no JSON ({error}); send an object") from error
 
 
 def parse_object(body: bytes | str, what: str = "the body") -> dict[str, Any]:
     """A JSON object from its text.
 
     Raises:
-        BadInput: It is no JSON, or another kind of value; NaN and infinity are no JSON.
+        BadInput: It is no JSON, or another kind of value.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{what} is no JSON ({error}); send an object") from error
+    document = parse_json(body, what)
     if not isinstance(document, dict):
         raise BadInput(f'{what} is JSON but no object; send e.g. {{"user_id": 17}}')
     return document

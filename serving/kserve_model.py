@@ -1,4 +1,4 @@
-"""Any ModelWrapper as a KServe model: the V1 protocol around one pinned version."""
+"""Any ModelWrapper as a KServe model around one pinned version."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import kserve
 
-from core.errors import BadInput
-from serving.http_errors import parse_object
+from serving.instance_model import InstanceModel
 from wrappers.base import ModelWrapper
+from wrappers.recommender import RecommenderWrapper
 
 if TYPE_CHECKING:
     from serving.feature_lookup import FeatureLookup
 
-MAX_INSTANCES = 1000
 _INLINE_INSTANCES = 4
 
 
-class PinnedModel(kserve.Model):
+class PinnedModel(InstanceModel):
     """One version of one model for as long as the process lives.
 
     Args:
@@ -29,9 +28,10 @@ class PinnedModel(kserve.Model):
     """
 
     def __init__(self, name: str, version: str, wrapper: ModelWrapper, lookup: FeatureLookup | None = None) -> None:
-        super().__init__(name)
-        self.version = version
+        super().__init__(name, version)
         self.lookup = lookup
+        self.platform = f"screentest-{wrapper.name}"
+        self.recommends = isinstance(wrapper, RecommenderWrapper)
         self._wrapper = wrapper
 
     @property
@@ -41,45 +41,13 @@ class PinnedModel(kserve.Model):
 
     def load(self) -> bool:
         """Become ready, once a request of a user nobody knows is answered: what every recommender must be able to."""
-        self._wrapper.predict([{"user_id": "nobody-has-this-id", "k": 1}])
+        if self.recommends:
+            self._wrapper.predict([{"user_id": "nobody-has-this-id", "k": 1}])
         self._wrapper.warm_up()
         self.ready = True
         return True
 
-    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
-        """The instances of a V1 request.
-
-        Raises:
-            BadInput: The body is no V1 request; KServe alone would answer 500.
-            NotImplementedError: It is a V2 inference request (HTTP 501).
-        """
-        # KServe hands over the raw bytes for every content type it does not list, "application/json; charset=utf-8"
-        # among them.
-        document = parse_object(payload) if isinstance(payload, bytes) else payload
-        if isinstance(document, kserve.InferRequest):
-            raise NotImplementedError(f"V2 inference is not served; POST /v1/models/{self.name}:predict")
-        if not isinstance(document, dict) or "instances" not in document:
-            raise BadInput('the body has no "instances"; send {"instances": [{"user_id": 17, "k": 10}]}')
-        instances = document["instances"]
-        if not isinstance(instances, list):
-            raise BadInput('"instances" must be a list; send {"instances": [{"user_id": 17, "k": 10}]}')
-        if len(instances) > MAX_INSTANCES:
-            raise BadInput(f'"instances" holds {len(instances)}, must be at most {MAX_INSTANCES}; split the request')
-        return instances
-
-    def validate(self, payload: Any) -> Any:
-        """Nothing left to check: ``preprocess`` and the wrapper did."""
-        return payload
-
-    async def predict(self, payload: Any, headers: dict[str, str] | None = None, *_: Any) -> dict[str, Any]:
-        """``{"predictions": [...]}``, one per instance, in order.
-
-        Raises:
-            BadInput: An instance is not what it should be.
-        """
-        return {"predictions": await self.answer(payload)}
-
-    async def answer(self, instances: list[Any]) -> list[dict[str, Any]]:
+    async def answer(self, instances: list[Any]) -> list[Any]:
         """Answer requests, each with its user's features where the model needs them.
 
         A few are answered in the event loop: about 1 ms for one, less than a hand-over to another thread costs. Reasons
@@ -90,27 +58,30 @@ class PinnedModel(kserve.Model):
         """
         if self.lookup is None:
             return await self._predict(instances)
-        places = [place for place, instance in enumerate(instances) if _lacks_features(instance)]
+        places = [place for place, instance in enumerate(instances) if lacks_features(instance)]
         rows = await self.lookup.rows([instances[place]["user_id"] for place in places])
         completed = list(instances)
         for place, row in zip(places, rows, strict=True):
             completed[place] = {**instances[place], "features": row}
         answers = await self._predict(completed)
-        for place in places:
-            # The wrapper cannot tell our row from one that the caller sent.
-            if answers[place]["features"] == "given":
-                answers[place]["features"] = "store"
+        mark_looked_up(answers, places)
         return answers
 
-    async def _predict(self, instances: list[Any]) -> list[dict[str, Any]]:
+    async def _predict(self, instances: list[Any]) -> list[Any]:
         if self._wrapper.waits:
-            return await self._wrapper.predict_async(instances)
-        if len(instances) <= _INLINE_INSTANCES and not any("explain" in one for one in instances if type(one) is dict):
-            return self._wrapper.predict(instances)
-        return await asyncio.to_thread(self._wrapper.predict, instances)
+            answers = await self._wrapper.predict_async(instances)
+        elif len(instances) <= _INLINE_INSTANCES and not any(
+            "explain" in one for one in instances if type(one) is dict
+        ):
+            answers = self._wrapper.predict(instances)
+        else:
+            answers = await asyncio.to_thread(self._wrapper.predict, instances)
+        if not isinstance(answers, list) or len(answers) != len(instances):
+            raise TypeError(f"model {self._wrapper.name!r} must answer a list of {len(instances)}, one per request")
+        return answers
 
 
-def _lacks_features(instance: Any) -> bool:
+def lacks_features(instance: Any) -> bool:
     """Whether a user's features are to be looked up; what is no request at all, the wrapper refuses."""
     if not isinstance(instance, dict) or "features" in instance:
         return False
@@ -118,8 +89,15 @@ def _lacks_features(instance: Any) -> bool:
     return isinstance(user_id, int | str) and not isinstance(user_id, bool)
 
 
+def mark_looked_up(answers: list[Any], places: list[int]) -> None:
+    """Tell rows that we looked up from those that a caller sent, which the wrapper cannot."""
+    for place in places:
+        if answers[place].get("features") == "given":
+            answers[place]["features"] = "store"
+
+
 class PinnedRepository(kserve.ModelRepository):
-    """Refuses to unload: what a rollout measures must not change under it over HTTP."""
+    """Refuses to load and unload: what a rollout measures must not change under it over HTTP."""
 
     def unload(self, name: str) -> None:
         """Always refused.

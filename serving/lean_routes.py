@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 import orjson
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,28 +22,26 @@ from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
 from serving.item_routes import ITEMS_PATH, items_route
 from serving.kserve_model import PinnedModel
 from serving.model_figures import ModelFigures
+from serving.model_seconds import ModelSeconds
+from serving.plain_routes import PLAIN_PATHS, Plain
 
 #: What some models say of how an answer came about: what they knew of the user, whether a chat model had its say.
 _REMARKS = ("features", "llm")
 
-LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH))
+LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH, *PLAIN_PATHS))
 
 
 class Recommend:
     """``POST /recommend`` as a bare ASGI endpoint, without Starlette's Response objects.
 
     Args:
-        model: What to serve.
-        registry: Where the latency histogram is registered.
+        model: What to serve; a recommender.
+        seconds: Where its answers are timed.
     """
 
-    def __init__(self, model: PinnedModel, registry: CollectorRegistry) -> None:
+    def __init__(self, model: PinnedModel, seconds: ModelSeconds) -> None:
         self._model = model
-        self._seconds = Histogram(
-            "screentest_recommend_seconds",
-            "Time to answer POST /recommend, refused requests left out.",
-            registry=registry,
-        )
+        self._seconds = seconds.of("recommend")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -59,29 +58,38 @@ class Recommend:
         self._seconds.observe(time.perf_counter() - start)
 
 
-def lean_application(model: PinnedModel, registry: CollectorRegistry) -> ASGIApp:
-    """``POST /recommend``, ``GET /readyz`` and ``GET /items`` for one model.
+def lean_application(model: PinnedModel, seconds: ModelSeconds, registry: CollectorRegistry) -> ASGIApp:
+    """``POST /recommend``, ``/predict`` and ``/invoke``, ``GET /readyz`` and ``/items`` for one model.
 
     Args:
         model: What to serve.
-        registry: Where the latency histogram is registered.
+        seconds: Where answers are timed.
+        registry: Where what the model counts itself is registered.
     """
 
     async def readyz(_request: Request) -> Response:
         if not model.ready:
             return refuse(503, f"model {model.name!r} version {model.version} is not ready")
         document = {"ready": True, "model": model.name, "model_version": model.version}
+        if model.wrapper.needs_features:
+            # What a transformer in front of it files its look-ups under.
+            document["features_version"] = model.wrapper.features_version
         if model.lookup is not None:
             # For people to see: without its features a model serves its defaults, and stays ready.
             document["features"] = await model.lookup.state()
         return Json(document)
 
-    recommend = Recommend(model, registry)
     registry.register(ModelFigures(model.wrapper))
-    routes = [
-        # Here for the answer to other methods.
-        Route("/recommend", recommend, methods=["POST"]),
-        Route("/readyz", readyz, methods=["GET"]),
-        items_route(model),
-    ]
-    return DirectPaths({("POST", "/recommend"): recommend}, Starlette(routes=routes, exception_handlers=ERROR_ANSWERS))
+    direct: dict[tuple[str, str], ASGIApp] = {("POST", path): Plain(model, seconds, path) for path in PLAIN_PATHS}
+    direct["POST", "/recommend"] = Recommend(model, seconds) if model.recommends else _no_lists(model.wrapper.name)
+    # Here for the answer to other methods.
+    routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in direct.items()]
+    routes += [Route("/readyz", readyz, methods=["GET"]), items_route(model)]
+    return DirectPaths(direct, Starlette(routes=routes, exception_handlers=ERROR_ANSWERS))
+
+
+def _no_lists(name: str) -> ASGIApp:
+    async def refuse_list(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise HTTPException(404, f"model {name!r} is no recommender; POST /predict answers as it answers")
+
+    return refuse_list

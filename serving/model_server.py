@@ -1,12 +1,16 @@
 """The model server: one process, one worker, one pinned model version; scale by starting more of them.
 
-    POST /v1/models/<name>:predict   {"instances": [{"user_id": 17, "k": 10, "exclude_items": []}]}
-    POST /recommend                  {"user_id": 17, "k": 10, "exclude_items": []}     (lean: the hot path)
-    GET  /items?item_id=1&item_id=2            titles, years and genres, for people
-    GET  /readyz, /v2/models/<name>/ready, /metrics
+    POST /recommend                       {"user_id": 17, "k": 10, "exclude_items": []}     (lean: the hot path)
+    POST /predict, /invoke                the same for any model, or a list of such requests
+    POST /v1/models/<name>:predict        {"instances": [{"user_id": 17, "k": 10, "exclude_items": []}]}
+    POST /v1/models/<name>:explain        the same, with a reason for every item
+    POST /v2/models/<name>/infer          tensors; the same by gRPC with --grpc-port
+    GET  /items?item_id=1&item_id=2       titles, years and genres, for people
+    GET  /readyz, /v2/models/<name>, /v2/models/<name>/ready, /metrics
 
 Bad input is answered 400 with the reason. A model that needs features gets its users' from Redis (REDIS_URL), unless
 the request brings them as "features"; its answer's "features" says what it had: store, partial, default or given.
+All of it: docs/SERVING.md.
 """
 
 from __future__ import annotations
@@ -23,58 +27,106 @@ from typing import TYPE_CHECKING
 
 from core.errors import ScreentestError
 from core.settings import Settings, load_settings
+from serving.kserve_import import kserve_without_arguments
 from serving.logs import log_to_stderr
-from serving.model_source import load_source
+from serving.model_source import configured_uri, load_source
 from serving.ports import announce, listen
 from wrappers.base import ModelWrapper
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from serving.feature_lookup import FeatureLookup
+    from serving.kserve_model import PinnedModel
 
 _log = logging.getLogger(__name__)
 
 
 def serve(
-    model_uri: str, *, name: str, host: str, port: int, port_file: Path | None = None, tracking_uri: str = ""
+    model_uri: str = "",
+    *,
+    name: str,
+    host: str,
+    port: int,
+    port_file: Path | None = None,
+    grpc_port: int | None = None,
+    grpc_port_file: Path | None = None,
+    tracking_uri: str = "",
 ) -> None:
     """Serve one model version until SIGTERM or SIGINT.
 
     Args:
         model_uri: ``models:/recommender/3``; an alias (``models:/recommender@champion``) is pinned to its version of
-            this moment; or a folder that ``save`` wrote.
+            this moment; or a folder that ``save`` wrote. Empty: what the settings name.
         name: The model's name in the HTTP paths.
         host: Address to bind.
         port: 0 takes any free one.
         port_file: Gets the port, once the model is loaded.
+        grpc_port: Of gRPC, on the same address; 0 takes any free one; None: no gRPC.
+        grpc_port_file: Gets that port.
         tracking_uri: MLflow's address; empty: the one in the settings.
 
     Raises:
         BadInput: The URI, the artifact or the host is not what it should be.
-        Failure: MLflow or the port cannot be had.
+        Failure: MLflow or a port cannot be had.
     """
     # Before anything slow: a port that is taken is told at once.
     sock = listen(host, port)
-    settings = load_settings()
-    source = load_source(model_uri, tracking_uri or settings.mlflow_tracking_uri)
+    settings = load_settings(mlflow_tracking_uri=tracking_uri or None)
+    registry, model = prepare(model_uri or configured_uri(settings), name, settings)
+    from serving.kserve_server import LeanServer, pinned_application
+
+    beside = None
+    if grpc_port is not None:
+        from serving.grpc_server import GrpcServer
+
+        grpc = GrpcServer(host, grpc_port, grpc_port_file)
+        beside = (grpc.start, grpc.stop)
+    server = LeanServer(pinned_application(model, registry, beside))
+    freeze()
+    bound = announce(sock, port_file)
+    _log.warning("model %r version %s on http://%s:%d", name, model.version, host, bound)
+    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
+    with suppress(KeyboardInterrupt):
+        server.run(sock)
+
+
+def prepare(model_uri: str, name: str, settings: Settings) -> tuple[CollectorRegistry, PinnedModel]:
+    """Load a model and make it ready. Not inside an event loop.
+
+    Args:
+        model_uri: As ``serve`` takes it; not empty.
+        name: The model's name in the HTTP paths.
+        settings: Say where MLflow and Redis are.
+
+    Returns:
+        What Prometheus will read, and the model.
+
+    Raises:
+        BadInput: The URI or the artifact is not what it should be.
+        Failure: MLflow cannot be reached, or has no such version or alias.
+    """
+    source = load_source(model_uri, settings.mlflow_tracking_uri)
     if source.uri != model_uri:
         _log.warning("%s is pinned to %s for as long as this server runs", model_uri, source.uri)
     # KServe takes two seconds to import; --help and a wrong URI are answered without it.
-    from serving.kserve_model import PinnedModel
-    from serving.kserve_server import LeanServer
+    kserve_without_arguments()
+    from prometheus_client import CollectorRegistry
 
-    lookup = _feature_lookup(source.wrapper, settings) if source.wrapper.needs_features else None
+    from serving.kserve_model import PinnedModel
+
+    registry = CollectorRegistry()
+    lookup = _feature_lookup(source.wrapper, settings, registry) if source.wrapper.needs_features else None
     model = PinnedModel(name, source.version, source.wrapper, lookup)
     model.load()
     single_threaded()
-    server = LeanServer(model)
-    # What is loaded stays: the collector need not walk it again in the middle of a request.
+    return registry, model
+
+
+def freeze() -> None:
+    """Let the collector leave alone what is loaded: it need not walk it again in the middle of a request."""
     gc.collect()
     gc.freeze()
-    bound = announce(sock, port_file)
-    _log.warning("model %r version %s on http://%s:%d", name, source.version, host, bound)
-    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=[sock])
 
 
 def single_threaded() -> None:
@@ -88,11 +140,9 @@ def single_threaded() -> None:
     threadpool_limits(1)
 
 
-def _feature_lookup(model: ModelWrapper, settings: Settings) -> FeatureLookup:
+def _feature_lookup(model: ModelWrapper, settings: Settings, registry: CollectorRegistry) -> FeatureLookup:
     """Where a model's features are; that they are not there is logged, and no reason not to serve."""
     # Only a model with features pays for the import of a Redis client.
-    from prometheus_client import REGISTRY
-
     from serving.feature_lookup import FeatureLookup
 
     lookup = FeatureLookup(
@@ -100,7 +150,7 @@ def _feature_lookup(model: ModelWrapper, settings: Settings) -> FeatureLookup:
         version=model.features_version,
         n_features=len(model.layout.user_names),
         timeout_s=settings.feature_timeout_ms / 1000,
-        registry=REGISTRY,
+        registry=registry,
     )
     asyncio.run(lookup.report())
     return lookup
@@ -116,17 +166,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--model-uri",
-        required=True,
-        help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder",
+        default="",
+        help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder (default: "
+        "MLFLOW_MODEL_NAME and MLFLOW_MODEL_STAGE)",
     )
     parser.add_argument("--name", default="recommender", help="the model's name in the HTTP paths (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument("--port", type=int, default=8081, help="port to bind, 0 for any free one (%(default)s)")
     parser.add_argument("--port-file", type=Path, help="file that gets the port once the model is loaded")
+    parser.add_argument("--grpc-port", type=int, help="port of gRPC, 0 for any free one (default: no gRPC)")
+    parser.add_argument("--grpc-port-file", type=Path, help="file that gets the port of gRPC once it serves")
     parser.add_argument("--tracking-uri", default="", help="MLflow's address (default: MLFLOW_TRACKING_URI)")
     given = parser.parse_args(argv)
     log_to_stderr()
     try:
+        log_to_stderr(load_settings().log_format)
         serve(**vars(given))
     except ScreentestError as error:
         print(f"model server: {error}", file=sys.stderr)

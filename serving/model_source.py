@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import ConfigError
+from core.settings import Settings
 from wrappers.artifact import load_wrapper
 from wrappers.base import ModelWrapper
 
@@ -24,6 +25,12 @@ class Source(NamedTuple):
     uri: str
     version: str
     wrapper: ModelWrapper
+
+
+def configured_uri(settings: Settings) -> str:
+    """What the settings name: ``models:/NAME/VERSION`` where the stage is a number, else ``models:/NAME@ALIAS``."""
+    name, stage = settings.mlflow_model_name, settings.mlflow_model_stage
+    return f"models:/{name}/{stage}" if stage.isdecimal() else f"models:/{name}@{stage}"
 
 
 def load_source(model_uri: str, tracking_uri: str) -> Source:

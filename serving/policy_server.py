@@ -134,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     log_to_stderr()
     try:
+        log_to_stderr(load_settings().log_format)
         serve(**vars(given))
     except ScreentestError as error:
         print(f"policy server: {error}", file=sys.stderr)

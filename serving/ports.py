@@ -60,9 +60,24 @@ def announce(sock: socket.socket, port_file: Path | None) -> int:
         BadInput: The file cannot be written.
     """
     port: int = sock.getsockname()[1]
-    if port_file is not None:
-        try:
-            write_whole(port_file, f"{port}\n")
-        except OSError as error:
-            raise BadInput(f"--port-file {str(port_file)!r} cannot be written: {error.strerror}") from error
+    write_port(port, port_file, "--port-file")
     return port
+
+
+def write_port(port: int, port_file: Path | None, option: str) -> None:
+    """Write a port to a file, whole or not at all.
+
+    Args:
+        port: That something listens on.
+        port_file: Its folder must exist; None writes nothing.
+        option: What named the file, for the message.
+
+    Raises:
+        BadInput: The file cannot be written.
+    """
+    if port_file is None:
+        return
+    try:
+        write_whole(port_file, f"{port}\n")
+    except OSError as error:
+        raise BadInput(f"{option} {str(port_file)!r} cannot be written: {error.strerror}") from error

@@ -15,16 +15,16 @@ from wrappers.artifact import load_wrapper
 def main(folder: Path, port_file: Path) -> None:
     sock = listen("127.0.0.1", 0)
     from serving.kserve_model import PinnedModel
-    from serving.kserve_server import LeanServer
+    from serving.kserve_server import LeanServer, pinned_application
 
     models = [PinnedModel(path.name, "1", load_wrapper(path)) for path in sorted(folder.iterdir()) if path.is_dir()]
     for model in models:
         model.load()
-    server = LeanServer(models[0])
+    application = pinned_application(models[0])
     for model in models[1:]:
-        server.dataplane.model_registry.update(model)
+        application.dataplane.model_registry.update(model)
     announce(sock, port_file)
-    server.run(sockets=[sock])
+    LeanServer(application).run(sock)
 
 
 if __name__ == "__main__":

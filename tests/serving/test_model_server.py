@@ -159,13 +159,6 @@ def test_what_is_not_served_is_refused_in_order(http: httpx.Client, method: str,
     assert http.get("/readyz").status_code == 200
 
 
-def test_v2_inference_says_where_to_go_instead(http: httpx.Client) -> None:
-    inputs = [{"name": "user_id", "shape": [1], "datatype": "INT64", "data": [100]}]
-    answer = http.post("/v2/models/recommender/infer", json={"inputs": inputs})
-    assert answer.status_code == 501
-    assert V1 in answer.json()["error"]
-
-
 def test_a_body_of_megabytes_is_refused(http: httpx.Client) -> None:
     body = b'{"user_id": 1, "exclude_items": [%s]}' % (b"1," * 1_000_000 + b"1")
     assert http.post("/recommend", content=body).status_code == 413
@@ -177,7 +170,11 @@ def test_metrics_count_both_routes(http: httpx.Client) -> None:
         lines = http.get("/metrics").text.splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
-    names = ("screentest_recommend_seconds_count", 'request_predict_seconds_count{model_name="recommender"}')
+    labels = 'model="recommender",route="{}",version="unregistered"'
+    names = [
+        *(f"screentest_model_seconds_count{{{labels.format(route)}}}" for route in ("recommend", "v1_predict")),
+        'request_predict_seconds_count{model_name="recommender"}',
+    ]
     before = [count(name) for name in names]
     ask(http, user_id=100)
     http.post(V1, json={"instances": [{"user_id": 100}]})
