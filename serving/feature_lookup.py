@@ -85,6 +85,15 @@ class FeatureLookup:
             return [None] * len(keys)
         return [self._row(blob) for blob in blobs]
 
+    def follow(self, version: str, n_features: int) -> None:
+        """Read another version's rows from here on.
+
+        Args:
+            version: What they are filed under.
+            n_features: Length of a row.
+        """
+        self._version, self._n_features = version, n_features
+
     async def state(self) -> str:
         """How features stand: ``store``, ``missing`` (never written to this Redis) or ``unavailable``."""
         try:

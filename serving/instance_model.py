@@ -12,7 +12,7 @@ from kserve.model import InferenceVerb
 from core.errors import BadInput
 from serving.http_errors import parse_object
 from serving.model_seconds import ModelSeconds
-from serving.tensors import TensorQuestion, answer_tensors, input_tensors, output_tensors, read_tensors
+from serving.tensors import TensorForm, TensorQuestion, answer_tensors, read_tensors
 
 MAX_INSTANCES = 1000
 VERSION_HEADER = "x-model-version"
@@ -29,12 +29,12 @@ class InstanceModel(kserve.Model):
     Attributes:
         version: Likewise.
         platform: What V2 metadata call the kind of model.
-        recommends: It answers with lists of items; else only whole requests go in, and whole answers come out.
+        form: Its tensors, and whether it recommends.
         seconds: Where its V1 and V2 answers are timed; None: nowhere.
     """
 
     platform = "screentest"
-    recommends = True
+    form = TensorForm(recommender=True, features=True)
 
     def __init__(self, name: str, version: str) -> None:
         # Headers of its own go with V1's answers, which have no field for the version.
@@ -71,7 +71,7 @@ class InstanceModel(kserve.Model):
             BadInput: It is neither; KServe alone would answer 500.
         """
         if isinstance(payload, kserve.InferRequest):
-            question = read_tensors(payload, self.recommends)
+            question = read_tensors(payload, self.form)
             check_number(question.instances, "the request")
             return question
         # KServe hands over the raw bytes for every content type it does not list, "application/json; charset=utf-8"
@@ -109,7 +109,7 @@ class InstanceModel(kserve.Model):
             BadInput: An instance is not what it should be.
             NotImplementedError: The model is no recommender (HTTP 501).
         """
-        if not self.recommends:
+        if not self.form.recommender:
             raise NotImplementedError(
                 f"model {self.name!r} is no recommender: it gives no reasons; ask for predictions"
             )
@@ -120,11 +120,11 @@ class InstanceModel(kserve.Model):
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """The tensors it takes, for V2 metadata."""
-        return input_tensors(self.recommends)
+        return self.form.inputs()
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """The tensors it may answer."""
-        return output_tensors(self.recommends)
+        return self.form.outputs()
 
 
 def check_number(instances: list[Any], what: str) -> None:

@@ -14,6 +14,7 @@ from wrappers.item_details import item_details
 from wrappers.recommender import RecommenderWrapper
 
 ITEMS_PATH = "/items"
+FEATURES_PATH = "/features"
 MAX_ITEMS = 1000
 
 
@@ -38,3 +39,21 @@ def items_route(model: PinnedModel) -> Route:
         return Json({"items": found, "model": wrapper.name, "model_version": model.version})
 
     return Route(ITEMS_PATH, items, methods=["GET"])
+
+
+def features_route(model: PinnedModel) -> Route:
+    """``GET /features``: which features of users the model ranks on, for a transformer in front of it.
+
+    It answers ``{"version", "genres"}``: what their rows are filed under, and what there is one number of each for.
+
+    Args:
+        model: What is served.
+    """
+
+    async def features(_request: Request) -> Response:
+        wrapper = model.wrapper
+        if not wrapper.needs_features:
+            raise HTTPException(404, f"model {wrapper.name!r} needs no features")
+        return Json({"version": wrapper.features_version, "genres": list(wrapper.layout.genres)})
+
+    return Route(FEATURES_PATH, features, methods=["GET"])

@@ -6,8 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import kserve
+from kserve.errors import ModelNotFound
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from serving.instance_model import InstanceModel
+from serving.tensors import TensorForm
 from wrappers.base import ModelWrapper
 from wrappers.recommender import RecommenderWrapper
 
@@ -31,7 +34,7 @@ class PinnedModel(InstanceModel):
         super().__init__(name, version)
         self.lookup = lookup
         self.platform = f"screentest-{wrapper.name}"
-        self.recommends = isinstance(wrapper, RecommenderWrapper)
+        self.form = TensorForm(isinstance(wrapper, RecommenderWrapper), wrapper.needs_features)
         self._wrapper = wrapper
 
     @property
@@ -41,7 +44,7 @@ class PinnedModel(InstanceModel):
 
     def load(self) -> bool:
         """Become ready, once a request of a user nobody knows is answered: what every recommender must be able to."""
-        if self.recommends:
+        if self.form.recommender:
             self._wrapper.predict([{"user_id": "nobody-has-this-id", "k": 1}])
         self._wrapper.warm_up()
         self.ready = True
@@ -97,7 +100,7 @@ def mark_looked_up(answers: list[Any], places: list[int]) -> None:
 
 
 class PinnedRepository(kserve.ModelRepository):
-    """Refuses to load and unload: what a rollout measures must not change under it over HTTP."""
+    """Refuses to unload: what a rollout measures must not change under it over HTTP."""
 
     def unload(self, name: str) -> None:
         """Always refused.
@@ -106,3 +109,16 @@ class PinnedRepository(kserve.ModelRepository):
             NotImplementedError: HTTP 501.
         """
         raise NotImplementedError(f"model {name!r} is pinned to this process; stop the process instead")
+
+
+class PinnedExtension(ModelRepositoryExtension):
+    """KServe's routes to load and unload; its own would answer 503 for a model that there is none of."""
+
+    async def load(self, model_name: str) -> None:
+        """Nothing: what is there is loaded.
+
+        Raises:
+            ModelNotFound: It is not there.
+        """
+        if self._model_registry.get_model(model_name) is None:
+            raise ModelNotFound(model_name)

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.errors import ScreentestError
 from serving.http_errors import ERROR_ANSWERS, MAX_BODY_BYTES, Answer, Json, refuse
 from serving.instance_model import VERSION_HEADER, InstanceModel
-from serving.kserve_model import PinnedModel, PinnedRepository
+from serving.kserve_model import PinnedExtension, PinnedModel, PinnedRepository
 from serving.lean_routes import LEAN_PATHS, lean_application
 from serving.lifespan import run_lifespan
 from serving.model_seconds import ModelSeconds
@@ -84,7 +84,7 @@ class ModelApplication:
         repository.update(model)
         self.dataplane = PinnedDataPlane(repository)
         self.failure: ScreentestError | None = None
-        self._extension = ModelRepositoryExtension(repository)
+        self._extension = PinnedExtension(repository)
         self._direct, self._paths = direct, frozenset(paths)
         self._kserve = _kserve_application(self.dataplane, self._extension, registry)
         self._release, self._beside = release, beside

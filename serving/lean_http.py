@@ -8,14 +8,20 @@ sends.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httptools
 
+from serving.traceparent import current_traceparent
+
 _MAX_BODY_BYTES = 16 << 20
-_GET = b"GET %b HTTP/1.1\r\nhost: %b\r\n\r\n"
-_POST = b"POST %b HTTP/1.1\r\nhost: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+#: Path, host, further headers, and of a POST the body's length and the body.
+_GET = b"GET %b HTTP/1.1\r\nhost: %b\r\n%b\r\n"
+_POST = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Answer(NamedTuple):
@@ -24,17 +30,26 @@ class Answer(NamedTuple):
     Attributes:
         status: Of HTTP.
         body: Whole.
+        header: Value of the header that is asked for; empty where there is none.
     """
 
     status: int
     body: bytes
+    header: str = ""
 
 
 class LeanHttp:
-    """Connections to any number of servers, kept while they last. For one event loop."""
+    """Connections to any number of servers, kept while they last. For one event loop.
 
-    def __init__(self) -> None:
+    A call made for a request with a traceparent passes it on.
+
+    Args:
+        header: Name of a header of answers that is wanted; None: of none, which costs less.
+    """
+
+    def __init__(self, header: str | None = None) -> None:
         self._idle: dict[str, list[_Connection]] = {}
+        self._header = header
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -44,7 +59,13 @@ class LeanHttp:
         self._idle.clear()
 
     async def send(
-        self, base_url: str, path: str, body: bytes | None = None, *, timeout_s: float | None = None
+        self,
+        base_url: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        timeout_s: float | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Answer:
         """GET a path, or POST a body to it. A request that is cancelled takes its connection with it.
 
@@ -53,6 +74,7 @@ class LeanHttp:
             path: Behind it, with its query, e.g. ``/recommend``; ASCII.
             body: JSON to POST. The server may see it twice, where an idle connection breaks under the request.
             timeout_s: Longest wait for the whole answer, connecting included; None: no limit.
+            headers: Further ones; values as they came in a request's own headers.
 
         Raises:
             TimeoutError: The answer did not come in time.
@@ -63,19 +85,20 @@ class LeanHttp:
         while idle:
             connection = idle.pop()
             try:
-                return await connection.send(path, body, deadline)
+                return await connection.send(path, body, deadline, headers)
             except _Stale:
                 # The server closed it, as servers do with idle ones, before it knew of this request.
                 continue
         async with asyncio.timeout_at(deadline):
             connection = await self._connect(base_url, idle)
-        return await connection.send(path, body, deadline)
+        return await connection.send(path, body, deadline, headers)
 
     async def _connect(self, base_url: str, idle: list[_Connection]) -> _Connection:
         parts = urlsplit(base_url)
         secure = parts.scheme == "https"
+        place = (parts.netloc, parts.path.rstrip("/"), idle)
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _Connection(parts.netloc, parts.path.rstrip("/"), idle),
+            lambda: _Connection(*place) if self._header is None else _HeaderConnection(*place, self._header),
             parts.hostname,
             parts.port or (443 if secure else 80),
             ssl=secure or None,
@@ -90,6 +113,8 @@ class _Stale(ConnectionError):
 class _Connection(asyncio.Protocol):
     """A connection to one server; back among the idle ones after each answer, if the server keeps it open."""
 
+    header = ""
+
     def __init__(self, host: str, prefix: str, idle: list[_Connection]) -> None:
         self._host = host.encode("ascii")
         self._prefix = prefix
@@ -101,7 +126,7 @@ class _Connection(asyncio.Protocol):
         self._begun = False
         self._body = bytearray()
 
-    async def send(self, path: str, body: bytes | None, deadline: float | None) -> Answer:
+    async def send(self, path: str, body: bytes | None, deadline: float | None, headers: Mapping[str, str]) -> Answer:
         """One request and its answer, which must be here at a time of the event loop's clock."""
         if self._transport.is_closing():
             raise _Stale
@@ -109,8 +134,12 @@ class _Connection(asyncio.Protocol):
         self._answer = answer = loop.create_future()
         self._begun = False
         target = (self._prefix + path).encode("ascii")
+        traceparent = current_traceparent()
+        more = f"traceparent: {traceparent}\r\n".encode("ascii") if traceparent else b""
+        for name, value in headers.items():
+            more += f"{name}: {value}\r\n".encode("latin-1")
         self._transport.write(
-            _GET % (target, self._host) if body is None else _POST % (target, self._host, len(body), body)
+            _GET % (target, self._host, more) if body is None else _POST % (target, self._host, more, len(body), body)
         )
         # A timer of its own: asyncio.timeout costs a tenth of what the whole request does.
         timer = None if deadline is None else loop.call_at(deadline, self._fail, TimeoutError("no answer in time"))
@@ -151,7 +180,7 @@ class _Connection(asyncio.Protocol):
             self._fail(ConnectionError(f"the answer is longer than {_MAX_BODY_BYTES} bytes"))
 
     def on_message_complete(self) -> None:
-        answer, self._body = Answer(self._parser.get_status_code(), bytes(self._body)), bytearray()
+        answer, self._body = Answer(self._parser.get_status_code(), bytes(self._body), self.header), bytearray()
         if self._answer is None or self._answer.done():
             # Nobody asked: what comes next on this connection cannot be trusted.
             self._transport.abort()
@@ -169,3 +198,18 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
         self._answer = None
         self._transport.abort()
+
+
+class _HeaderConnection(_Connection):
+    """Looks at the headers of answers, too."""
+
+    def __init__(self, host: str, prefix: str, idle: list[_Connection], wanted: str) -> None:
+        super().__init__(host, prefix, idle)
+        self._wanted = wanted.encode("ascii")
+
+    def on_message_begin(self) -> None:
+        self.header = ""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == self._wanted:
+            self.header = value.decode("latin-1")

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
-from serving.item_routes import ITEMS_PATH, items_route
+from serving.item_routes import FEATURES_PATH, ITEMS_PATH, features_route, items_route
 from serving.kserve_model import PinnedModel
 from serving.model_figures import ModelFigures
 from serving.model_seconds import ModelSeconds
@@ -28,7 +28,7 @@ from serving.plain_routes import PLAIN_PATHS, Plain
 #: What some models say of how an answer came about: what they knew of the user, whether a chat model had its say.
 _REMARKS = ("features", "llm")
 
-LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH, *PLAIN_PATHS))
+LEAN_PATHS = frozenset(("/recommend", "/readyz", ITEMS_PATH, FEATURES_PATH, *PLAIN_PATHS))
 
 
 class Recommend:
@@ -71,9 +71,6 @@ def lean_application(model: PinnedModel, seconds: ModelSeconds, registry: Collec
         if not model.ready:
             return refuse(503, f"model {model.name!r} version {model.version} is not ready")
         document = {"ready": True, "model": model.name, "model_version": model.version}
-        if model.wrapper.needs_features:
-            # What a transformer in front of it files its look-ups under.
-            document["features_version"] = model.wrapper.features_version
         if model.lookup is not None:
             # For people to see: without its features a model serves its defaults, and stays ready.
             document["features"] = await model.lookup.state()
@@ -81,10 +78,12 @@ def lean_application(model: PinnedModel, seconds: ModelSeconds, registry: Collec
 
     registry.register(ModelFigures(model.wrapper))
     direct: dict[tuple[str, str], ASGIApp] = {("POST", path): Plain(model, seconds, path) for path in PLAIN_PATHS}
-    direct["POST", "/recommend"] = Recommend(model, seconds) if model.recommends else _no_lists(model.wrapper.name)
+    direct["POST", "/recommend"] = (
+        Recommend(model, seconds) if model.form.recommender else _no_lists(model.wrapper.name)
+    )
     # Here for the answer to other methods.
     routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in direct.items()]
-    routes += [Route("/readyz", readyz, methods=["GET"]), items_route(model)]
+    routes += [Route("/readyz", readyz, methods=["GET"]), items_route(model), features_route(model)]
     return DirectPaths(direct, Starlette(routes=routes, exception_handlers=ERROR_ANSWERS))
 
 

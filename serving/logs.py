@@ -19,10 +19,10 @@ class TextLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__(_FORMAT)
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line; a traceback is on further ones."""
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (as the base calls it)
+        """The line; a traceback follows on further ones."""
         traceparent = current_traceparent()
-        text = super().format(record)
+        text = super().formatMessage(record)
         return f"{text} [traceparent {traceparent}]" if traceparent else text
 
 

@@ -30,6 +30,7 @@ from serving.load_shed import LoadShed
 from serving.metrics import PolicyMetrics
 from serving.policy_requests import parse_choose, parse_update
 from serving.routing import Routing
+from serving.traceparent import Traced
 
 POLL_S = 1.0
 #: How long a bandit may be behind the event log.
@@ -64,7 +65,7 @@ class Policy:
     def application(self, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
         """The ASGI application; ``pages`` are further routes, for people."""
         app = DirectPaths({("GET", "/choose"): self._choose_directly}, self._routes(pages))
-        return LoadShed(app, ("/choose", "/update"), self._max_under_way, self._metrics.shed)
+        return Traced(LoadShed(app, ("/choose", "/update"), self._max_under_way, self._metrics.shed))
 
     def _routes(self, pages: Sequence[BaseRoute]) -> Starlette:
         return Starlette(

@@ -58,29 +58,43 @@ _EXPLAIN = {"": None, "false": None, "true": True}
 #: Deeper than any list of a tensor that we take; numpy's own limit is 64.
 _DEEPEST = 8
 
+FEATURES = "features"
 _INPUTS = (
     *(("user_id", "BYTES", [-1]), ("k", "INT32", [-1]), ("exclude_items", "BYTES", [-1])),
-    *(("explain", "BYTES", [-1]), ("features", "BYTES", [-1])),
+    *(("explain", "BYTES", [-1]), (FEATURES, "BYTES", [-1])),
 )
 _OUTPUTS = (
     *(("item_id", "BYTES", [-1, -1]), ("title", "BYTES", [-1, -1]), ("score", "FP32", [-1, -1])),
     *(("n_items", "INT32", [-1]), ("cold", "BOOL", [-1])),
-    *(("reason", "BYTES", [-1, -1]), ("confidence", "FP32", [-1, -1]), ("features", "BYTES", [-1])),
+    *(("reason", "BYTES", [-1, -1]), ("confidence", "FP32", [-1, -1]), (FEATURES, "BYTES", [-1])),
 )
 
 
-def input_tensors(recommender: bool) -> list[dict[str, Any]]:
-    """What a model takes, for its metadata; of a recommender's tensors ``user_id`` alone must be there."""
-    return [_described(*one) for one in (*(_INPUTS if recommender else ()), (REQUEST, "BYTES", [-1]))]
+class TensorForm(NamedTuple):
+    """Which tensors a model knows beside whole requests and answers.
 
+    Attributes:
+        recommender: Those of users and lists.
+        features: Those of features, too.
+    """
 
-def output_tensors(recommender: bool) -> list[dict[str, Any]]:
-    """What a model may answer, likewise."""
-    return [_described(*one) for one in (*(_OUTPUTS if recommender else ()), (ANSWER, "BYTES", [-1]))]
+    recommender: bool
+    features: bool = False
 
+    def inputs(self) -> list[dict[str, Any]]:
+        """What the model takes, for its metadata; of a recommender's tensors ``user_id`` alone must be there."""
+        return self._described(_INPUTS, REQUEST)
 
-def _described(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": shape}
+    def outputs(self) -> list[dict[str, Any]]:
+        """What the model may answer, likewise."""
+        return self._described(_OUTPUTS, ANSWER)
+
+    def _described(self, tensors: Sequence[tuple[str, str, list[int]]], whole: str) -> list[dict[str, Any]]:
+        own = [one for one in tensors if self.recommender and (self.features or one[0] != FEATURES)]
+        return [
+            {"name": name, "datatype": datatype, "shape": shape}
+            for name, datatype, shape in (*own, (whole, "BYTES", [-1]))
+        ]
 
 
 class TensorQuestion(NamedTuple):
@@ -97,18 +111,18 @@ class TensorQuestion(NamedTuple):
     whole: bool
 
 
-def read_tensors(request: InferRequest, recommender: bool) -> TensorQuestion:
+def read_tensors(request: InferRequest, form: TensorForm) -> TensorQuestion:
     """The requests that tensors hold.
 
     Args:
         request: Of REST or gRPC; names, shapes and datatypes are there.
-        recommender: Whether the model takes users by tensors of their own.
+        form: The tensors that the model takes.
 
     Raises:
         BadInput: A tensor or parameter is unknown, missing, or not what it should be; names it.
     """
     columns: dict[str, list[Any]] = {}
-    known = (*_ALLOWED, REQUEST) if recommender else (REQUEST,)
+    known = [one["name"] for one in form.inputs()]
     for tensor in request.inputs:
         if tensor.name not in known:
             raise BadInput(f"unknown input {_short(tensor.name)}; known: {', '.join(known)}")
@@ -119,7 +133,7 @@ def read_tensors(request: InferRequest, recommender: bool) -> TensorQuestion:
         if len(columns) > 1:
             raise BadInput(f"input {REQUEST!r} holds whole requests; send no other beside it")
         return TensorQuestion(request, [_json(text, REQUEST) for text in columns[REQUEST]], whole=True)
-    needed = "user_id" if recommender else REQUEST
+    needed = "user_id" if form.recommender else REQUEST
     if needed not in columns:
         raise BadInput(f"no input {needed!r}; send a tensor of that name, BYTES of shape [n]")
     return TensorQuestion(request, _instances(columns, _parameters(request)), whole=False)
@@ -229,7 +243,8 @@ def answer_tensors(question: TensorQuestion, answers: Sequence[Any], version: st
         model_name=request.model_name,
         model_version=version,
         infer_outputs=[InferOutput(name, list(one.shape), _datatype(one), one) for name, one in chosen.items()],
-        use_binary_outputs=request.use_binary_outputs is True,
+        # Over gRPC arrays go as raw bytes in any case; KServe fails where it is told so of arrays.
+        use_binary_outputs=not request.from_grpc and request.use_binary_outputs is True,
         requested_outputs=request.request_outputs or None,
     )
 
