@@ -9,7 +9,6 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
@@ -22,7 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import ScreentestError
-from serving.http_errors import ERROR_ANSWERS, MAX_BODY_BYTES, Answer, Json, refuse
+from serving.body_limit import LimitedBody
+from serving.http_errors import ERROR_ANSWERS, Answer, Json, refuse
 from serving.instance_model import VERSION_HEADER, InstanceModel
 from serving.kserve_model import PinnedExtension, PinnedModel, PinnedRepository
 from serving.lean_routes import LEAN_PATHS, lean_application
@@ -86,7 +86,7 @@ class ModelApplication:
         self.failure: ScreentestError | None = None
         self._extension = PinnedExtension(repository)
         self._direct, self._paths = direct, frozenset(paths)
-        self._kserve = _kserve_application(self.dataplane, self._extension, registry)
+        self._kserve = LimitedBody(_kserve_application(self.dataplane, self._extension, registry))
         self._release, self._beside = release, beside
         self._traced = Traced(self._http)
 
@@ -184,12 +184,11 @@ def _kserve_application(
         title="Screentest model server",
         docs_url=None,
         redoc_url=None,
-        default_response_class=ORJSONResponse,
+        default_response_class=Json,
         routes=routes,
     )
     register_v1_endpoints(app, dataplane, extension)
     register_v2_endpoints(app, dataplane, extension)
-    app.max_body_size = MAX_BODY_BYTES
     for kind, answer in {**ERROR_ANSWERS, RequestValidationError: _not_v2}.items():
         app.add_exception_handler(kind, answer)
     for kind, status in _KSERVE_STATUS.items():

@@ -158,7 +158,7 @@ def _check_tensor(tensor: Any, what: str) -> None:
     shape, datatype = tensor.get("shape"), tensor.get("datatype")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise BadInput(f"{what}.shape == {orjson.dumps(shape).decode()[:80]}, must be a list of sizes, e.g. [1]")
-    if datatype not in DATATYPES:
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise BadInput(f"{what}.datatype must be one of {', '.join(sorted(DATATYPES))}")
     _check_parameters(tensor, what)
     size = (tensor.get("parameters") or {}).get("binary_data_size")
