@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import ScreentestError
+from core.errors import BadInput, ScreentestError
 from serving.body_limit import LimitedBody
 from serving.http_errors import ERROR_ANSWERS, Answer, Json, refuse
 from serving.instance_model import VERSION_HEADER, InstanceModel
@@ -41,6 +41,21 @@ Beside = tuple[Callable[[DataPlane, ModelRepositoryExtension], Awaitable[None]],
 
 class PinnedDataPlane(DataPlane):
     """KServe's data plane with versions, and without sending a caller's own headers back with an explanation."""
+
+    def decode(self, body: Any, headers: Any, *args: Any, **kwargs: Any) -> Any:
+        """KServe's, which answers 500 to a cloud event that is empty, no JSON, no object, or nested too deeply.
+
+        Raises:
+            BadInput: It is one of these.
+        """
+        if not body:
+            raise BadInput('the body is empty; send {"instances": [{"user_id": 17, "k": 10}]}')
+        try:
+            return super().decode(body, headers, *args, **kwargs)
+        except InvalidInput:
+            raise
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise BadInput("the body is no cloud event, as its headers say; send a JSON object") from error
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         """Name, versions, platform and tensors of a model."""
@@ -158,9 +173,13 @@ class LeanServer:
         Raises:
             ScreentestError: It could not start.
         """
-        self._server.run(sockets=[sock])
-        if self._application.failure is not None:
-            raise self._application.failure
+        try:
+            self._server.run(sockets=[sock])
+        except SystemExit:
+            # How uvicorn ends where the application could not start.
+            if self._application.failure is None:
+                raise
+            raise self._application.failure from None
 
 
 def _kserve_application(

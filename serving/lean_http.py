@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httptools
@@ -30,26 +30,34 @@ class Answer(NamedTuple):
     Attributes:
         status: Of HTTP.
         body: Whole.
-        header: Value of the header that is asked for; empty where there is none.
     """
 
     status: int
     body: bytes
-    header: str = ""
+
+
+class HeadedAnswer(NamedTuple):
+    """The same with a header.
+
+    Attributes:
+        status: Of HTTP.
+        body: Whole.
+        header: Value of the header that is wanted; empty where there is none.
+    """
+
+    status: int
+    body: bytes
+    header: str
 
 
 class LeanHttp:
     """Connections to any number of servers, kept while they last. For one event loop.
 
     A call made for a request with a traceparent passes it on.
-
-    Args:
-        header: Name of a header of answers that is wanted; None: of none, which costs less.
     """
 
-    def __init__(self, header: str | None = None) -> None:
+    def __init__(self) -> None:
         self._idle: dict[str, list[_Connection]] = {}
-        self._header = header
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -96,14 +104,31 @@ class LeanHttp:
     async def _connect(self, base_url: str, idle: list[_Connection]) -> _Connection:
         parts = urlsplit(base_url)
         secure = parts.scheme == "https"
-        place = (parts.netloc, parts.path.rstrip("/"), idle)
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _Connection(*place) if self._header is None else _HeaderConnection(*place, self._header),
+            lambda: self._new(parts.netloc, parts.path.rstrip("/"), idle),
             parts.hostname,
             parts.port or (443 if secure else 80),
             ssl=secure or None,
         )
         return connection
+
+    def _new(self, host: str, prefix: str, idle: list[_Connection]) -> _Connection:
+        return _Connection(host, prefix, idle)
+
+
+class HeadedHttp(LeanHttp):
+    """The same for who wants a header of the answers, which come as ``HeadedAnswer``.
+
+    Args:
+        header: Its name.
+    """
+
+    def __init__(self, header: str) -> None:
+        super().__init__()
+        self._header = header
+
+    def _new(self, host: str, prefix: str, idle: list[_Connection]) -> _Connection:
+        return _HeaderConnection(host, prefix, idle, self._header)
 
 
 class _Stale(ConnectionError):
@@ -112,8 +137,6 @@ class _Stale(ConnectionError):
 
 class _Connection(asyncio.Protocol):
     """A connection to one server; back among the idle ones after each answer, if the server keeps it open."""
-
-    header = ""
 
     def __init__(self, host: str, prefix: str, idle: list[_Connection]) -> None:
         self._host = host.encode("ascii")
@@ -180,7 +203,7 @@ class _Connection(asyncio.Protocol):
             self._fail(ConnectionError(f"the answer is longer than {_MAX_BODY_BYTES} bytes"))
 
     def on_message_complete(self) -> None:
-        answer, self._body = Answer(self._parser.get_status_code(), bytes(self._body), self.header), bytearray()
+        answer, self._body = self._complete(self._parser.get_status_code(), bytes(self._body)), bytearray()
         if self._answer is None or self._answer.done():
             # Nobody asked: what comes next on this connection cannot be trusted.
             self._transport.abort()
@@ -192,6 +215,9 @@ class _Connection(asyncio.Protocol):
             self._idle.append(self)
         else:
             self._transport.close()
+
+    def _complete(self, status: int, body: bytes) -> Any:
+        return Answer(status, body)
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
@@ -206,10 +232,14 @@ class _HeaderConnection(_Connection):
     def __init__(self, host: str, prefix: str, idle: list[_Connection], wanted: str) -> None:
         super().__init__(host, prefix, idle)
         self._wanted = wanted.encode("ascii")
+        self._header = ""
 
     def on_message_begin(self) -> None:
-        self.header = ""
+        self._header = ""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == self._wanted:
-            self.header = value.decode("latin-1")
+            self._header = value.decode("latin-1")
+
+    def _complete(self, status: int, body: bytes) -> Any:
+        return HeadedAnswer(status, body, self._header)

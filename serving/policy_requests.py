@@ -11,6 +11,7 @@ import orjson
 
 from core.errors import BadInput
 from core.event_kinds import EVENT_KINDS
+from core.shown import shown
 from events.records import Outcome
 from serving.http_errors import parse_object
 
@@ -77,7 +78,7 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
         _check_depth(value, name)
     meta = body.get("meta")
     if meta is not None and not isinstance(meta, dict):
-        raise BadInput(f"meta == {_short(meta)}, must be an object")
+        raise BadInput(f"meta == {shown(meta)}, must be an object")
     decision_id = body.get("decision_id")
     return Outcome(
         user_id=_id(body.get("user_id"), "user_id"),
@@ -94,7 +95,7 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
 def _id(value: Any, name: str) -> str:
     usable = isinstance(value, str | int) and not isinstance(value, bool) and 0 < len(str(value)) <= MAX_ID
     if not usable:
-        raise BadInput(f"{name} == {_short(value)}, must be an integer or a text of 1 … {MAX_ID} characters")
+        raise BadInput(f"{name} == {shown(value)}, must be an integer or a text of 1 … {MAX_ID} characters")
     return str(value)
 
 
@@ -126,16 +127,11 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 def _finite(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(f"{name} == {_short(value)}, must be a finite number")
+        raise BadInput(f"{name} == {shown(value)}, must be a finite number")
     return float(value)
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:
     if value not in allowed:
-        raise BadInput(f"{name} == {_short(value)}, must be one of {', '.join(allowed)}")
+        raise BadInput(f"{name} == {shown(value)}, must be one of {', '.join(allowed)}")
     return str(value)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -14,7 +14,7 @@ from feature_repo.catalogue import FeatureLayout
 from serving.http_errors import MAX_BODY_BYTES
 from serving.instance_model import VERSION_HEADER
 from serving.item_routes import FEATURES_PATH
-from serving.lean_http import Answer, LeanHttp
+from serving.lean_http import HeadedAnswer, HeadedHttp
 
 #: What goes on to the predictor, as KServe's own transformers have it; a traceparent does anyway.
 FORWARDED = ("x-request-id", "x-b3-traceid", "authorization")
@@ -49,7 +49,7 @@ class Predictor:
         self._base_url = base_url
         self._name = name
         self._timeout_s = timeout_s
-        self._http = LeanHttp(VERSION_HEADER)
+        self._http = HeadedHttp(VERSION_HEADER)
 
     async def wanted(self) -> WantedFeatures | None:
         """Which features it wants; None: none, or it is no server of ours.
@@ -101,9 +101,10 @@ class Predictor:
         """Close the connections."""
         self._http.close()
 
-    async def _answer(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    async def _answer(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> HeadedAnswer:
         try:
-            return await self._http.send(self._base_url, path, body, timeout_s=self._timeout_s, headers=headers)
+            answer = await self._http.send(self._base_url, path, body, timeout_s=self._timeout_s, headers=headers)
+            return HeadedAnswer(*answer)
         except TimeoutError as error:
             _log.warning("predictor %s did not answer within %g s", self._base_url, self._timeout_s)
             raise ServerError(f"the predictor did not answer within {self._timeout_s:g} s") from error
@@ -113,7 +114,7 @@ class Predictor:
             raise ServerError("the predictor cannot be reached") from error
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(answer: HeadedAnswer) -> dict[str, Any]:
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
@@ -134,7 +135,11 @@ def _bodies(instances: Sequence[Any]) -> Iterator[bytes]:
     parts: list[bytes] = []
     length = 0
     for instance in instances:
-        part = orjson.dumps(instance)
+        try:
+            part = orjson.dumps(instance)
+        except orjson.JSONEncodeError as error:
+            # It reads more than it writes: nesting, most of all.
+            raise BadInput(f"an instance cannot go on to the predictor: {error}") from error
         if parts and length + len(part) + 1 > _LONGEST_BODY:
             yield b'{"instances":[%b]}' % b",".join(parts)
             parts, length = [], 0

@@ -32,6 +32,7 @@ from kserve.errors import InferenceError, InvalidInput
 from kserve.protocol.infer_type import to_http_parameters
 
 from core.errors import BadInput, ServerError
+from core.shown import shown
 
 REQUEST, ANSWER = "request", "answer"
 INTEGERS = frozenset(("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
@@ -125,7 +126,7 @@ def read_tensors(request: InferRequest, form: TensorForm) -> TensorQuestion:
     known = [one["name"] for one in form.inputs()]
     for tensor in request.inputs:
         if tensor.name not in known:
-            raise BadInput(f"unknown input {_short(tensor.name)}; known: {', '.join(known)}")
+            raise BadInput(f"unknown input {shown(tensor.name)}; known: {', '.join(known)}")
         if tensor.name in columns:
             raise BadInput(f"input {tensor.name!r} is there twice")
         columns[tensor.name] = _values(tensor, typed=request.from_grpc)
@@ -143,7 +144,7 @@ def _parameters(request: InferRequest) -> dict[str, Any]:
     given = to_http_parameters(request.parameters) if request.parameters else {}
     for name in given:
         if name not in _PARAMETERS and name not in _FOREIGN_PARAMETERS:
-            raise BadInput(f"unknown parameter {_short(name)}; known: {', '.join(_PARAMETERS)}")
+            raise BadInput(f"unknown parameter {shown(name)}; known: {', '.join(_PARAMETERS)}")
     return {name: given[name] for name in _PARAMETERS if name in given}
 
 
@@ -177,18 +178,18 @@ def _values(tensor: InferInput, *, typed: bool) -> list[Any]:
     what = f"input {tensor.name!r}"
     allowed = _ALLOWED.get(tensor.name, frozenset(("BYTES",)))
     if tensor.datatype not in allowed:
-        raise BadInput(f"{what} is {_short(tensor.datatype)}, must be {' or '.join(sorted(allowed))}")
+        raise BadInput(f"{what} is {shown(tensor.datatype)}, must be {' or '.join(sorted(allowed))}")
     shape = list(tensor.shape)
     if len(shape) not in (1, 2) or min(shape) < 0 or (len(shape) == 2 and shape[1] != 1):
-        raise BadInput(f"{what} has the shape {_short(shape)}, must be [n] or [n, 1]")
+        raise BadInput(f"{what} has the shape {shown(shape)}, must be [n] or [n, 1]")
     values = _typed(tensor, what) if typed else _flat(tensor.data, what)
     if len(values) != shape[0]:
-        raise BadInput(f"{what} has {len(values)} values, its shape {_short(shape)} says {shape[0]}")
+        raise BadInput(f"{what} has {len(values)} values, its shape {shown(shape)} says {shape[0]}")
     kind: type = str if tensor.datatype == "BYTES" else bool if tensor.datatype == "BOOL" else int
     for value in values:
         # A boolean is an integer to Python.
         if type(value) is not kind:
-            raise BadInput(f"{what} is {tensor.datatype} and holds {_short(value)}")
+            raise BadInput(f"{what} is {tensor.datatype} and holds {shown(value)}")
     return values
 
 
@@ -198,13 +199,13 @@ def _typed(tensor: InferInput, what: str) -> list[Any]:
         values: list[Any] = tensor.as_numpy().ravel().tolist()
         return [one.decode("utf-8") if isinstance(one, bytes) else one for one in values]
     except MALFORMED as error:
-        raise BadInput(f"{what}: its data do not fit {tensor.datatype} {_short(list(tensor.shape))}") from error
+        raise BadInput(f"{what}: its data do not fit {tensor.datatype} {shown(list(tensor.shape))}") from error
 
 
 def _flat(data: Any, what: str) -> list[Any]:
     """Of JSON, where a tensor's data are a list, or lists of lists as its shape has them."""
     if not isinstance(data, list):
-        raise BadInput(f"{what}: data == {_short(data)}, must be a list")
+        raise BadInput(f"{what}: data == {shown(data)}, must be a list")
     for _ in range(_DEEPEST):
         if not any(isinstance(one, list) for one in data):
             return data
@@ -216,7 +217,7 @@ def _json(text: Any, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadInput(f"input {what!r} holds {_short(text)}, which is no JSON ({error})") from error
+        raise BadInput(f"input {what!r} holds {shown(text)}, which is no JSON ({error})") from error
 
 
 def answer_tensors(question: TensorQuestion, answers: Sequence[Any], version: str) -> InferResponse:
@@ -236,7 +237,7 @@ def answer_tensors(question: TensorQuestion, answers: Sequence[Any], version: st
     asked = [output.name for output in request.request_outputs or ()]
     for name in asked:
         if name not in arrays:
-            raise BadInput(f"no output {_short(name)} in this answer; there are: {', '.join(arrays)}")
+            raise BadInput(f"no output {shown(name)} in this answer; there are: {', '.join(arrays)}")
     chosen = {name: arrays[name] for name in asked} or arrays
     return InferResponse(
         response_id=request.id or uuid.uuid4().hex,
@@ -292,9 +293,3 @@ def _datatype(array: npt.NDArray[Any]) -> str:
 
 def _text(answer: Any) -> str:
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY).decode("utf-8")
-
-
-def _short(value: Any) -> str:
-    """A value as a message shows it: a request may hold megabytes."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from kserve import InferRequest, InferResponse
 from kserve.constants.constants import INFERENCE_CONTENT_LENGTH_HEADER
 from kserve.errors import ModelNotFound, ModelNotReady
@@ -19,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.errors import BadInput
+from core.shown import shown
 from serving.http_errors import Json, parse_object
 from serving.instance_model import VERSION_HEADER, InstanceModel
 from serving.tensors import DATATYPES, MALFORMED
@@ -38,7 +38,7 @@ class WrongVersion(ModelNotFound):
 
     def __init__(self, model: InstanceModel, version: str) -> None:
         super().__init__(model.name)
-        self.reason = f"model {model.name!r} is pinned to version {model.version!r} here; there is no {version[:80]!r}"
+        self.reason = f"model {model.name!r} is pinned to version {model.version!r} here; there is no {shown(version)}"
 
 
 def served_model(dataplane: DataPlane, name: str, version: str | None = None) -> InstanceModel:
@@ -121,7 +121,7 @@ def read_infer_request(body: bytes, json_length: str | None, model_name: str) ->
         length = int(json_length) if json_length.isascii() and json_length.isdecimal() and len(json_length) < 10 else -1
         if not 0 <= length <= len(body):
             raise BadInput(
-                f"{INFERENCE_CONTENT_LENGTH_HEADER}: {json_length[:80]!r}, must be the length of the JSON, at most "
+                f"{INFERENCE_CONTENT_LENGTH_HEADER}: {shown(json_length)}, must be the length of the JSON, at most "
                 f"that of the body: {len(body)}"
             )
     _check_document(parse_object(body[:length]))
@@ -157,7 +157,7 @@ def _check_tensor(tensor: Any, what: str) -> None:
         raise BadInput(f'{what} must be an object with a "name"; send {_EXAMPLE}')
     shape, datatype = tensor.get("shape"), tensor.get("datatype")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise BadInput(f"{what}.shape == {orjson.dumps(shape).decode()[:80]}, must be a list of sizes, e.g. [1]")
+        raise BadInput(f"{what}.shape == {shown(shape)}, must be a list of sizes, e.g. [1]")
     if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise BadInput(f"{what}.datatype must be one of {', '.join(sorted(DATATYPES))}")
     _check_parameters(tensor, what)

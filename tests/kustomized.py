@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 MANIFESTS = ROOT / "manifests"
 #: What people apply; base and components are of no use alone.
-OVERLAYS = ("local-cluster", "production", "production-canary", "production-postgresql")
+OVERLAYS = ("local-cluster", "local-cluster-transformer", "production", "production-canary", "production-postgresql")
 
 Document = dict[str, Any]
 _INFERENCE_SERVICE = "serving.kserve.io/inferenceservice"
@@ -65,14 +65,18 @@ def title(document: Document) -> str:
 
 
 def pods(objects: list[Document]) -> list[Pod]:
-    """A pod of each workload; of an InferenceService what KServe makes of it and its ServingRuntime."""
+    """A pod of each workload; of an InferenceService what KServe makes of it and its ServingRuntime, and of its
+    transformer, if it has one.
+    """
     templates = [
         Pod(title(owner), template["metadata"]["labels"], template["spec"])
         for owner in of_kind(objects, "Deployment", "StatefulSet")
         for template in [owner["spec"]["template"]]
     ]
     runtimes = {runtime["metadata"]["name"]: runtime for runtime in of_kind(objects, "ServingRuntime")}
-    return templates + [_predictor_pod(service, runtimes) for service in of_kind(objects, "InferenceService")]
+    services = of_kind(objects, "InferenceService")
+    transformers = [_transformer_pod(service) for service in services if "transformer" in service["spec"]]
+    return templates + [_predictor_pod(service, runtimes) for service in services] + transformers
 
 
 def _predictor_pod(service: Document, runtimes: Mapping[str, Document]) -> Pod:
@@ -88,6 +92,13 @@ def _predictor_pod(service: Document, runtimes: Mapping[str, Document]) -> Pod:
     spec = {**predictor, "containers": [container], "volumes": runtime.get("volumes", [])}
     labels = {**service["metadata"].get("labels", {}), _INFERENCE_SERVICE: name, "component": "predictor"}
     return Pod(title(service), labels, spec)
+
+
+def _transformer_pod(service: Document) -> Pod:
+    """As KServe makes it; the command line that it would complete is complete in the manifests."""
+    name = service["metadata"]["name"]
+    labels = {**service["metadata"].get("labels", {}), _INFERENCE_SERVICE: name, "component": "transformer"}
+    return Pod(f"Transformer/{name}", labels, deepcopy(service["spec"]["transformer"]))
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

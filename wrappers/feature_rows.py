@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from core.errors import BadInput, ConfigError
 from core.ids import UNKNOWN
+from core.shown import shown
 from feature_repo.catalogue import USER_FEATURES, USER_GENRE_FEATURES, FeatureLayout
 
 _SCALAR_PLACE = {feature.name: place for place, feature in enumerate(USER_FEATURES)}
@@ -149,7 +150,7 @@ def parse_features(value: Any, layout: FeatureLayout, what: str) -> GivenFeature
             row[begin : begin + len(layout.genres)] = _numbers(given, layout, f"{what}.{name}")
         else:
             known = ", ".join((*_SCALAR_PLACE, *_LIST_NAMES))
-            raise BadInput(f"{what}: unknown feature {str(name)[:80]!r}; known: {known}")
+            raise BadInput(f"{what}: unknown feature {shown(name)}; known: {known}")
     return row
 
 
@@ -173,4 +174,4 @@ def _number(given: Any, what: str) -> float:
     # Compared before it is converted: no float is as large as JSON's integers can be.
     if isinstance(given, Real) and not isinstance(given, bool | np.bool_) and abs(given) <= _LARGEST:
         return float(given)
-    raise BadInput(f"{what} == {repr(given)[:80]}, must be a number of at most {_LARGEST:g} in size, or null")
+    raise BadInput(f"{what} == {shown(given)}, must be a number of at most {_LARGEST:g} in size, or null")

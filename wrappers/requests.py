@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import BadInput
+from core.shown import shown
 from feature_repo.catalogue import FeatureLayout
 from wrappers.feature_rows import GivenFeatures, RowSource, parse_features
 from wrappers.reason_words import LANGUAGES
@@ -67,15 +68,15 @@ def parse_requests(
     """
     rows: Any = input_data.to_dict("records") if isinstance(input_data, pd.DataFrame) else input_data
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Sequence):
-        raise BadInput(f"input == {_short(rows)}, must be a list of requests like {{'user_id': 17, 'k': 10}}")
+        raise BadInput(f"input == {shown(rows)}, must be a list of requests like {{'user_id': 17, 'k': 10}}")
     fields = FIELDS if layout is None else (*FIELDS, FEATURES)
     user_ids, ks, exclude, features, languages = [], [], [], [], []
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise BadInput(f"request {place} == {_short(row)}, must be an object like {{'user_id': 17, 'k': 10}}")
+            raise BadInput(f"request {place} == {shown(row)}, must be an object like {{'user_id': 17, 'k': 10}}")
         for field in row:
             if field not in fields:
-                raise BadInput(f"request {place}: unknown field {field!r}; known: {', '.join(fields)}")
+                raise BadInput(f"request {place}: unknown field {shown(field)}; known: {', '.join(fields)}")
         user_ids.append(_id(row.get("user_id"), f"request {place}: user_id"))
         ks.append(_k(row.get("k"), place))
         exclude.append(_exclude(row.get("exclude_items"), place))
@@ -90,7 +91,7 @@ def _id(value: Any, what: str) -> Id:
         return value
     if isinstance(value, Integral) and not isinstance(value, bool | np.bool_):
         return int(value)
-    raise BadInput(f"{what} == {_short(value)}, must be an integer or a text that is not empty")
+    raise BadInput(f"{what} == {shown(value)}, must be an integer or a text that is not empty")
 
 
 def _k(value: Any, place: int) -> int:
@@ -99,7 +100,7 @@ def _k(value: Any, place: int) -> int:
     # A DataFrame with a missing k holds the others as floats.
     whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
     if not whole or isinstance(value, bool | np.bool_) or not 1 <= value <= MAX_K:
-        raise BadInput(f"request {place}: k == {_short(value)}, must be an integer 1 … {MAX_K}")
+        raise BadInput(f"request {place}: k == {shown(value)}, must be an integer 1 … {MAX_K}")
     return int(value)
 
 
@@ -108,7 +109,7 @@ def _exclude(value: Any, place: int) -> list[Id]:
         return []
     values = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(values, list | tuple):
-        raise BadInput(f"request {place}: exclude_items == {_short(value)}, must be a list of item ids")
+        raise BadInput(f"request {place}: exclude_items == {shown(value)}, must be a list of item ids")
     return [_id(item, f"request {place}: exclude_items") for item in values]
 
 
@@ -120,7 +121,7 @@ def _language(value: Any, place: int) -> str | None:
     if isinstance(value, str) and value in LANGUAGES:
         return value
     known = ", ".join(map(repr, LANGUAGES))
-    raise BadInput(f"request {place}: explain == {_short(value)}, must be true, false or one of {known}")
+    raise BadInput(f"request {place}: explain == {shown(value)}, must be true, false or one of {known}")
 
 
 def _features(row: Mapping[str, Any], layout: FeatureLayout, place: int) -> GivenFeatures:
@@ -132,9 +133,3 @@ def _features(row: Mapping[str, Any], layout: FeatureLayout, place: int) -> Give
 
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
-
-
-def _short(value: Any) -> str:
-    """A value as a message shows it: a request may hold megabytes."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -37,6 +37,10 @@ IN_PRODUCTION = EVERYWHERE | {
 }
 NEEDED = {
     "local-cluster": EVERYWHERE,
+    "local-cluster-transformer": EVERYWHERE
+    | {(CLIENTS, "transformer", "8080"), ("transformer", "model server", "8080"), ("transformer", "redis", "6379")}
+    # The base takes every pod of an InferenceService for a model server.
+    | {("policy-server", "transformer", "8080"), ("transformer", "mlflow", "5000")},
     "production": IN_PRODUCTION,
     "production-canary": IN_PRODUCTION,
     "production-postgresql": IN_PRODUCTION | {("policy-server", "postgresql", "5432")},
@@ -121,4 +125,5 @@ def _port(port: dict[str, Any]) -> str:
 
 
 def _actor(pod: Pod) -> str:
-    return "model server" if pod.owner.startswith("InferenceService/") else pod.owner.partition("/")[2]
+    kind, _, name = pod.owner.partition("/")
+    return {"InferenceService": "model server", "Transformer": "transformer"}.get(kind, name)

@@ -31,9 +31,10 @@ def container_of(owner: str, name: str = "local-cluster") -> Document:
 def command_line(container: Document, **replaced: str) -> list[str]:
     """What the image runs, with this machine's Python; values of options may be replaced by others."""
     words = [*container.get("command", ["screentest"]), *container["args"]]
-    entry = {"screentest": ["-m", "cli.main"], "mlflow": ["-m", "mlflow"]}[words[0]]
+    entry = {"screentest": ["-m", "cli.main"], "mlflow": ["-m", "mlflow"], "python": []}[words[0]]
     for option, value in replaced.items():
-        name = f"--{option.replace('_', '-')}"
+        # KServe's own options are written with underscores.
+        name = f"--{option}" if f"--{option}" in words else f"--{option.replace('_', '-')}"
         if name in words:
             words[words.index(name) + 1] = value
         else:
@@ -102,6 +103,20 @@ def test_model_servers_serve_the_pinned_version_and_answer_their_probes(servers:
         assert {path: status(server, path) for path in paths} == dict.fromkeys(paths, 200)
     [monitor] = of_kind(overlay("production"), "PodMonitor")
     assert [status(servers["recommender"], end["path"]) for end in monitor["spec"]["podMetricsEndpoints"]] == [200]
+
+
+def test_the_transformer_is_ready_once_its_predictor_is_and_answers_its_probes(
+    servers: dict[str, ServerProcess], tmp_path: Path
+) -> None:
+    container = container_of("Transformer/recommender", "local-cluster-transformer")
+    predictor = servers["recommender"].url.removeprefix("http://")
+    command = command_line(container, host="127.0.0.1", http_port="0", predictor_host=predictor)
+    with running(command, tmp_path, "transformer", "/readyz") as transformer:
+        paths = asked_paths(container)
+        assert {path: status(transformer, path) for path in paths} == dict.fromkeys(paths, 200)
+        body = {"instances": [{"user_id": 101, "k": 3}]}
+        answer = httpx.post(transformer.url + "/v1/models/recommender:predict", json=body, trust_env=False)
+        assert len(answer.json()["predictions"][0]["items"]) == 3
 
 
 def test_the_policy_server_is_ready_once_the_first_route_of_the_guide_is_put(
@@ -174,7 +189,7 @@ def test_mlflow_wants_a_log_in_and_one_of_its_own_names(tmp_path: Path, monkeypa
 
 def test_the_images_health_check_knows_every_role() -> None:
     """By the very command lines that the containers have, at the port and the path that their probes ask."""
-    for pod in pods(overlay("local-cluster")):
+    for pod in pods(overlay("local-cluster-transformer")):
         container = pod.containers[0]
         if not container["image"].startswith("localhost/screentest-python"):
             continue

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from serving.lean_http import Answer, LeanHttp
+from serving.lean_http import Answer, HeadedAnswer, HeadedHttp, LeanHttp
+from serving.traceparent import tracing
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 Behaviour = Callable[["Peer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -180,3 +183,30 @@ def test_nobody_at_the_address_is_told() -> None:
             await http.send("http://127.0.0.1:1", "/")
 
     run(echo, use)
+
+
+def test_a_trace_and_further_headers_go_along_and_a_wanted_header_comes_back() -> None:
+    heads: list[bytes] = []
+
+    async def behave(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            heads.append(head)
+            await reader.readexactly(2 if b"content-length" in head else 0)
+            told = b"" if len(heads) > 1 else b"X-Model-Version: 7\r\n"
+            writer.write(b"HTTP/1.1 200 OK\r\n" + told + b"content-length: 0\r\n\r\n")
+
+    async def use() -> None:
+        http, peer = HeadedHttp("x-model-version"), Peer(behave)
+        async with peer as url:
+            with tracing(TRACEPARENT):
+                answer = await http.send(url, "/", b"{}", headers={"authorization": "Bearer é"})
+                assert answer == HeadedAnswer(200, b"", "7")
+            assert await http.send(url, "/") == HeadedAnswer(200, b"", "")
+            http.close()
+
+    asyncio.run(use())
+    first, second = (head.decode("latin-1").split("\r\n") for head in heads)
+    assert f"traceparent: {TRACEPARENT}" in first
+    assert "authorization: Bearer é" in first
+    assert not any(line.startswith(("traceparent", "authorization")) for line in second)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from serving.logs import log_to_stderr
+from serving.model_source import UNREGISTERED
 from serving.traceparent import Traced, current_traceparent, is_traceparent, tracing
 from tests.called_application import call
+from tests.policy_servers import Policy, server_that
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -105,3 +108,21 @@ def test_every_server_takes_the_log_format_from_the_settings(module: str) -> Non
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "log_format == 'yaml'" in done.stderr
+
+
+def test_a_trace_goes_through_the_policy_server_to_the_model_server(policy: Policy) -> None:
+    heads: list[bytes] = []
+
+    def behave(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        body = b'{"items": [], "model_version": "%s"}' % UNREGISTERED.encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+    with server_that(behave) as model:
+        policy.route(champion_url=model, percent=0)
+        traced = policy.http.get("/choose", params={"user_id": 1}, headers={"traceparent": TRACEPARENT})
+        plain = policy.http.get("/choose", params={"user_id": 2})
+    assert (traced.status_code, traced.headers["traceparent"]) == (200, TRACEPARENT)
+    assert "traceparent" not in plain.headers
+    line = f"traceparent: {TRACEPARENT}\r\n".encode()
+    assert [line in head for head in heads if head.startswith(b"POST /recommend")] == [True, False]
