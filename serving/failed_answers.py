@@ -38,7 +38,9 @@ def failed_answers(log: Path, variant: str) -> FailedAnswers:
         lines = log.read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return FailedAnswers(0, 0)
-    failed = [line for line in lines if f": {variant} failed: " in line]
+    # As text and as JSON the line goes on alike.
+    marks = (f": {variant} failed: ", f'"{variant} failed: ')
+    failed = [line for line in lines if any(mark in line for mark in marks)]
     late = sum(LATE in line for line in failed)
     return FailedAnswers(late, len(failed) - late)
 

@@ -89,11 +89,11 @@ class GrpcServer:
 class _Service(InferenceServicer):
     """KServe's service, with versions."""
 
-    def _check(self, name: str, version: str) -> Any:
-        return served_model(self._data_plane, name, version)
+    def _check(self, name: str, version: str, *, ready: bool = True) -> None:
+        served_model(self._data_plane, name, version, ready=ready)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 (as the protocol calls it)
-        self._check(request.name, request.version)
+        self._check(request.name, request.version, ready=False)
         return await super().ModelReady(request, context)
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -42,6 +42,7 @@ ROLES = (
     _Role(("serve", "model"), 8081, "/readyz"),
     _Role(("serving.model_server",), 8081, "/readyz"),
     _Role(("serving.transformer",), 8080, "/readyz", "--http_port"),
+    _Role(("uvicorn", "serving.main:app"), 8000, "/readyz"),
     _Role(("serve", "page"), 8501, "/_stcore/health"),
     _Role(("streamlit", "run"), 8501, "/_stcore/health", "--server.port"),
     _Role(("mlflow", "server"), 5000, "/health"),

@@ -148,12 +148,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         help="a predictor slower than this has failed (setting model_timeout_s)",
     )
+    parser.add_argument("--workers", type=int, choices=[1], default=1, help="one worker a process; scale by replicas")
     parser.add_argument("--predictor_protocol", choices=["v1"], default="v1", help="how the predictor is asked")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument("--port-file", type=Path, help="file that gets the port")
     parser.add_argument("--snapshots", type=Path, help="folder of `features build`: read by Feast, not packed rows")
     given = vars(parser.parse_args(argv))
-    del given["predictor_protocol"]
+    del given["predictor_protocol"], given["workers"]
     log_to_stderr()
     try:
         log_to_stderr(load_settings().log_format)

@@ -41,8 +41,14 @@ class WrongVersion(ModelNotFound):
         self.reason = f"model {model.name!r} is pinned to version {model.version!r} here; there is no {shown(version)}"
 
 
-def served_model(dataplane: DataPlane, name: str, version: str | None = None) -> InstanceModel:
+def served_model(dataplane: DataPlane, name: str, version: str | None = None, *, ready: bool = True) -> InstanceModel:
     """The model of a name; of a version, where one is asked for.
+
+    Args:
+        dataplane: KServe's, with the models.
+        name: The model's.
+        version: None or empty: whichever there is.
+        ready: It must be ready.
 
     Raises:
         ModelNotFound: There is none.
@@ -51,7 +57,7 @@ def served_model(dataplane: DataPlane, name: str, version: str | None = None) ->
     model: Any = dataplane.get_model_from_registry(name)
     if version and version != model.version:
         raise WrongVersion(model, version)
-    if not model.ready:
+    if ready and not model.ready:
         raise ModelNotReady(name)
     found: InstanceModel = model
     return found

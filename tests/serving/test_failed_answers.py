@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from core.settings import load_settings
 from serving.failed_answers import FailedAnswers, failed_answers, failure_hints
+from serving.logs import JsonLines
 from serving.rollout_folder import RolloutFolder, RolloutRequest
 
 LOG = """\
@@ -31,6 +33,14 @@ def request(folder: RolloutFolder) -> RolloutRequest:
     spec = {"name": "small", "variants": {"champion": "models:/m/1", "challenger": "models:/m/2"}}
     given = {"spec": spec, "run_dir": folder.path, "dataset": folder.path, "tracking_uri": "sqlite:////tmp/mlflow.db"}
     return folder.keep_request(RolloutRequest.build(**given), load_settings())
+
+
+def test_a_log_as_json_is_read_like_one_as_text(tmp_path: Path) -> None:
+    line = JsonLines().format
+    messages = [text.partition(": ")[2] for text in LOG.splitlines()]
+    records = [logging.LogRecord("serving.lists", logging.WARNING, "", 0, text, (), None) for text in messages]
+    (tmp_path / "policy.log").write_text("".join(f"{line(record)}\n" for record in records))
+    assert failed_answers(tmp_path / "policy.log", "challenger") == FailedAnswers(late=2, other=1)
 
 
 def test_late_answers_are_told_from_failed_ones(folder: RolloutFolder) -> None:

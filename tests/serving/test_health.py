@@ -20,6 +20,8 @@ from tests.policy_servers import answer_with, server_that
         ("screentest serve model --model-uri models:/recommender/1", "8081/readyz"),
         ("python -m serving.model_server --port 8000", "8000/readyz"),
         ("python -m serving.transformer --predictor_host p --http_port 9080", "9080/readyz"),
+        ("uvicorn serving.main:app --host 0.0.0.0 --port 8080", "8080/readyz"),
+        ("python -m uvicorn serving.main:app", "8000/readyz"),
         ("screentest serve page", "8501/_stcore/health"),
         ("/opt/venv/bin/python -m streamlit run main.py --server.port 80 -- --policy http://p", "80/_stcore/health"),
         ("/opt/venv/bin/python /opt/venv/bin/mlflow server --port=5001", "5001/health"),

@@ -231,6 +231,10 @@ def test_the_pinned_version_is_told_everywhere(served: Served) -> None:
             assert answer.headers["traceparent"] == TRACEPARENT, path
             # KServe's own explain route sends a caller's headers back to it.
             assert "authorization" not in answer.headers, path
+        over_grpc(served, lambda client: client.infer(users(binary=True)))
+        counted = http.get("/metrics").text
+        for route in ("recommend", "predict", "v1_predict", "v1_explain", "v2_infer", "v2_grpc"):
+            assert f'screentest_model_seconds_count{{model="recommender",route="{route}",version="1"}}' in counted
         assert http.get("/v2/models/recommender/versions/1/ready").status_code == 200
         assert http.get("/v2/models/recommender/versions/2/ready").status_code == 404
         assert http.post("/v2/repository/models/another/load").status_code == 404

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import numpy as np
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
+from core.errors import ServerError
+from feature_repo.catalogue import USER_FEATURES, FeatureLayout
 from feature_repo.matrices import FeatureMatrices, features_as_of
 from feature_repo.packed import user_key, write_packed
-from serving.feature_transformer import named_features
+from serving.feature_lookup import FeatureLookup
+from serving.feature_transformer import FeatureTransformer, named_features
+from serving.predictor import Predictor, WantedFeatures
 from serving.processes import ServerProcess, poll
 from tests.real_redis import RealRedis, real_redis
 from tests.served_model import START_S, V1, model_command, model_server
@@ -167,6 +173,46 @@ def test_a_redis_that_is_frozen_costs_a_deadline_and_default_features(http: http
         redis.thaw()
     assert answers == ["default"] * 5
     assert poll(lambda: predicted(http, [{"user_id": KNOWN}])[0]["features"] == "store", START_S)
+
+
+def test_another_version_of_the_predictor_gets_its_own_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.feature_transformer._PAUSE_S", 0.0)
+    told = [
+        ServerError("starting"),
+        WantedFeatures("v1", FeatureLayout(("Drama",))),
+        WantedFeatures("v1", FeatureLayout(("Drama",))),
+        ServerError("restarting"),
+        WantedFeatures("v2", FeatureLayout(("Drama", "War"))),
+    ]
+
+    class Told(Predictor):
+        async def wanted(self) -> WantedFeatures | None:
+            if not told:
+                await asyncio.sleep(60)
+            answer = told.pop(0)
+            if isinstance(answer, ServerError):
+                raise answer
+            return answer
+
+    class Followed(FeatureLookup):
+        asked: ClassVar[list[tuple[str, int]]] = []
+
+        def follow(self, version: str, n_features: int) -> None:
+            self.asked.append((version, n_features))
+
+    async def live() -> bool:
+        lookup = Followed("", version="", n_features=0, timeout_s=1, registry=CollectorRegistry())
+        model = FeatureTransformer("m", Told("http://127.0.0.1:1", "m", 1), lookup)
+        assert not model.ready
+        model.start_following()
+        while told:
+            await asyncio.sleep(0.01)
+        await model.close()
+        return model.ready
+
+    assert asyncio.run(live())
+    n = len(USER_FEATURES)
+    assert Followed.asked == [("v1", n + 2), ("v2", n + 4)]
 
 
 def test_a_transformer_waits_for_its_predictor_and_survives_it(redis: RealRedis, tmp_path: Path) -> None:
