@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
 from events.database import reading, writing
 from events.dialects import clock, insert
@@ -70,3 +70,13 @@ def list_results(engine: Engine, *, name: str | None = None, limit: int = 100) -
     latest = query.order_by(_TABLE.c.checked_at.desc(), _TABLE.c.window_end.desc(), _TABLE.c.name, _TABLE.c.subject)
     with reading(engine) as connection:
         return [MonitoringResult(**row) for row in connection.execute(latest.limit(limit)).mappings()]
+
+
+def delete_results(engine: Engine, *, before: float) -> int:
+    """Delete results of windows that ended before a time, in seconds since 1970; returns how many.
+
+    Raises:
+        EventLogError: The database refused.
+    """
+    with writing(engine) as connection:
+        return connection.execute(delete(_TABLE).where(_TABLE.c.window_end < before)).rowcount

@@ -33,7 +33,7 @@ class RetrainRequest:
 
     Attributes:
         id: Counted from 1.
-        arguments: What is asked for; see ``pipelines.retraining.RetrainArguments``.
+        arguments: What is asked for; see ``wrappers.retrain_arguments``.
         reason: Why, in the words of whoever asks.
         requested_by: Who asks.
         key: Whoever sends it again means the same request; None: each sending is a request.
