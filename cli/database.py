@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from cli.event_log import database_address, event_log
 
@@ -15,8 +17,8 @@ app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": [
 Database = Annotated[
     str, typer.Argument(help="A database URL (sqlite:///… or postgresql+psycopg://…), a run's folder or its events.db.")
 ]
-#: Of a cell on the terminal; all of it is in --json.
-_WIDEST = 60
+#: Of a value on the terminal; all of it is in --json.
+_WIDEST = 80
 
 
 @app.command()
@@ -77,9 +79,6 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts; nothing is shortened.")] = False,
 ) -> None:
     """Look at a table, the latest rows first: what is trained on, what is served, what was checked, what is asked."""
-    from rich.console import Console
-    from rich.table import Table
-
     from events.tables import latest_rows
 
     with event_log(database) as engine:
@@ -90,12 +89,30 @@ def show(
     if not rows:
         typer.echo(f"{table} is empty")
         return
-    shown = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        shown.add_column(name, overflow="fold")
-    for row in rows:
-        shown.add_row(*(_cell(name, value) for name, value in row.items()))
-    Console(highlight=False, markup=False).print(shown)
+    _print_rows([{name: _cell(name, value) for name, value in row.items()} for row in rows])
+
+
+def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    """A table where the terminal is wide enough for it, else a block of lines for each row."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    widths = [max(cell_len(text) for text in (name, *(row[name] for row in rows))) for name in rows[0]]
+    if sum(widths) + len(widths) <= console.width:
+        table = Table(box=None, pad_edge=False)
+        for name in rows[0]:
+            table.add_column(name, no_wrap=True)
+        for row in rows:
+            table.add_row(*row.values())
+        console.print(table)
+        return
+    longest = max(len(name) for name in rows[0])
+    for place, row in enumerate(rows):
+        if place:
+            console.print()
+        for name, text in row.items():
+            console.print(f"{name:<{longest}}  {text}", soft_wrap=True)
 
 
 def _cell(name: str, value: Any) -> str:

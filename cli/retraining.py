@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _STOP_S = 20.0
-#: Between two proofs in the database that the worker lives; a lease lasts several.
+#: Between two proofs in the database that the worker lives, at most; a lease lasts several.
 _RENEW_EVERY_S = 5.0
 
 
@@ -149,7 +149,7 @@ class Retraining:
             if self._stopped.wait(_LOOK_EVERY_S):
                 return False
             progress = last_line(said)
-            if progress == told and time.monotonic() - renewed < _RENEW_EVERY_S:
+            if progress == told and time.monotonic() - renewed < min(_RENEW_EVERY_S, self._lease_s / 4):
                 continue
             renewed = time.monotonic()
             try:

@@ -98,10 +98,10 @@ class Rounds:
         """Until all loops have ended, or one of them by an error that nobody expected: keep the leases."""
         renewed = time.monotonic()
         while True:
+            self._alive()
             done, running = wait(loops, timeout=_TICK_S, return_when=FIRST_EXCEPTION)
             if not running or any(loop.exception() for loop in done):
                 return
-            self._alive()
             if time.monotonic() - renewed > LEASE_S / 3:
                 renewed = time.monotonic()
                 for name in list(self._held):
