@@ -67,9 +67,5 @@ class LiveDays:
 
 
 def metric_name(name: str) -> str:
-    """As MLflow takes it: what it does not allow becomes ``_``.
-
-    >>> metric_name("ctr/bold & new")
-    'ctr/bold _ new'
-    """
+    """As MLflow takes it: what it does not allow becomes ``_``; ``ctr/bold & new`` is ``ctr/bold _ new``."""
     return _NO_METRIC.sub("_", name)

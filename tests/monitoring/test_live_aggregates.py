@@ -151,3 +151,18 @@ def test_the_strategies_of_a_test_with_lanes_are_its_lanes(engine: Engine, shown
     assert (bandit["impressions"], bandit["clicks"], bandit["share"]) == (3, 2, 0.6)
     assert bandit["ctr"] == pytest.approx(2 / 3)
     assert (bandit["ctr/b"], bandit["ctr/a"], bandit["share/b"]) == (1.0, 0.0, pytest.approx(2 / 3))
+
+
+def test_names_that_mlflow_cannot_keep_are_told_all_the_same(engine: Engine, shown: Shown, tracker: Tracker) -> None:
+    create_experiment(engine, "it's", {})
+    for number, variant in enumerate(('a "b" & c', "새것")):
+        shown(f"d{number}", variant, NOON, clicks=number, experiment="it's", step=FIXED_LANE)
+    for _ in range(2):
+        # A second worker finds the run of the first.
+        LiveAggregates(engine, tracker.uri, experiment="screentest").round()
+        shown("later", "새것", NOON, clicks=1, experiment="it's", step=FIXED_LANE)
+    assert found(told(tracker)["2026-01-31", "it_s", "fixed"], "ctr/") == {"a _b_ _ c": 0.0, "새것": 1.0}
+
+
+def found(metrics: dict[str, float], prefix: str) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
