@@ -17,6 +17,7 @@ from cli.feature_store import feature_store
 from cli.finish import Told, finish
 from cli.run_folder import RunFolder
 from cli.stages import StageBoard
+from cli.training_arguments import need_features, training_arguments
 from core.logs import log_to_file
 from core.settings import Settings
 from loaders.choice import Source, choose_source
@@ -26,7 +27,6 @@ from pipelines.compile import compiled_path
 from pipelines.local_runner import run_pipeline
 from tracking.client import connect
 from tracking.registry import ModelVersion, resolve
-from wrappers.registry import model
 
 #: Simulated visitors; each has a real user's taste and an id of its own.
 VISITORS = 40_000
@@ -107,7 +107,7 @@ class Audition:
     @property
     def needs_features(self) -> bool:
         """Whether one of the models looks features up when it serves."""
-        return any(model(name).needs_features for name in self.models)
+        return need_features(self.models)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -160,35 +160,18 @@ class Audition:
 
     def _train(self, board: StageBoard) -> dict[str, Any]:
         """The training pipeline: champion and challenger as pinned URIs, and the dataset artifact."""
-        settings = self.settings
         return run_pipeline(
             compiled_path("training"),
-            {
-                "source": self.source.path,
-                "loader": self.source.kind,
-                "columns": settings.data_columns,
-                "models": self.models,
-                "configs": self.configs,
-                "pair": ",".join(self.models) if len(self.models) == 2 else "",
-                "plant": self.plant,
-                "split": settings.split,
-                "split_n": settings.split_n,
-                "split_test_fraction": settings.split_test_fraction,
-                "split_folds": settings.split_folds,
-                "split_fold": settings.split_fold,
-                "thresholds": settings.validation.model_dump(),
-                "quarantine": settings.quarantine,
-                "k": settings.k,
-                "relevant_rating": settings.relevant_rating,
-                "gate_metric": settings.gate_metric,
-                "gate_threshold": settings.gate_threshold,
-                "features": self.needs_features,
-                "snapshot_days": settings.feature_snapshot_days,
-                "seed": self.seed,
-                "tracking_uri": self.tracking_uri,
-                "experiment": settings.mlflow_experiment_name,
-                "model_name": settings.mlflow_model_name,
-            },
+            training_arguments(
+                self.settings,
+                self.source,
+                models=self.models,
+                configs=self.configs,
+                seed=self.seed,
+                tracking_uri=self.tracking_uri,
+                pair=",".join(self.models) if len(self.models) == 2 else "",
+                plant=self.plant,
+            ),
             root=self.run.pipeline_root,
             log=self.run.log,
             watcher=board,

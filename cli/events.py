@@ -35,7 +35,7 @@ def export(
     """Write exposures and outcomes as Parquet by day: exposures/date=2026-01-31/part-0.parquet, outcomes/….
 
     Exporting again adds what came in late and changes nothing else. With --delete each file is read back first; rows
-    of rollouts that run stay, and an exposure with an outcome that is not exported stays with all of its outcomes.
+    of experiments that run stay, and an exposure with an outcome that is not exported stays with all of its outcomes.
     """
     from events.export import export_events
 
@@ -52,5 +52,5 @@ def export(
     if delete:
         typer.echo(
             f"deleted {done.deleted_exposures:,} exposures and {done.deleted_outcomes:,} outcomes; "
-            f"{done.kept_exposures:,} exported exposures stay: their rollout runs, or an outcome of theirs is later"
+            f"{done.kept_exposures:,} exported exposures stay: their experiment runs, or an outcome of theirs is later"
         )

@@ -36,6 +36,7 @@ def build(
     """
     from cli.audition import source_of
     from core.files import write_whole
+    from events.catalogue import record_features
     from feature_repo.build import build_features
     from loaders.base import SplitRule
     from loaders.registry import open_loader
@@ -45,14 +46,14 @@ def build(
     source = source_of(settings)
     typer.echo(f"data: {source.why}")
     with redis_for(settings, out / "redis") as redis:
-        interactions = open_loader(
-            source.kind, source=source.path, split=SplitRule(), columns=settings.data_columns
-        ).load()
+        loader = open_loader(source.kind, source=source.path, split=SplitRule(), columns=settings.data_columns)
         redis.clear()
         built = build_features(
-            interactions, out / "snapshots", every_days=settings.feature_snapshot_days, redis_url=redis.url
+            loader.load(), out / "snapshots", every_days=settings.feature_snapshot_days, redis_url=redis.url
         )
         redis.save()
+    events_url = settings.events_url.get_secret_value()
+    record_features(events_url, built.figures, built.definitions, provenance=loader.provenance().as_params())
     write_whole(out / "report.html", built.html)
     typer.echo(
         f"{built.figures['n_users']:,} users and {built.figures['n_items']:,} items, version "

@@ -22,12 +22,14 @@ from cli import (
     models,
     ope,
     pipeline,
+    retrain,
     rollout,
     route,
     serve,
     simulate,
     stack,
     tune,
+    worker,
 )
 from core.errors import ScreentestError, StepError
 
@@ -52,9 +54,11 @@ app.command("analyze")(analyze.analyze)
 app.command("simulate")(simulate.simulate)
 app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
+app.command("retrain")(retrain.retrain)
+app.command("worker")(worker.worker)
 app.add_typer(bandit.app, name="bandit", help="What a live bandit knows, and making that again from the log.")
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
-app.add_typer(database.app, name="database", help="The event database: its version, and bringing it up to date.")
+app.add_typer(database.app, name="database", help="The event database: its version, and what is in it.")
 app.add_typer(events.app, name="events", help="The event log as Parquet files, and what is kept of it.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")

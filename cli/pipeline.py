@@ -57,6 +57,31 @@ def run(
 
     Example: screentest pipeline run training source=ml-latest-small.zip k=20
     """
+    from pipelines.compile import compiled_path
+    from pipelines.local_runner import check_root, parameters_of
+
+    check_root(root)
+    parameters = parameters_of(compiled_path(name))
+    given = {**_from_settings(parameters, root), **dict(_argument(text) for text in arguments or [])}
+    typer.echo(json.dumps(run_here(name, given, root), indent=2))
+
+
+def run_here(name: str, given: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Run a compiled pipeline on this machine, with its progress on standard error.
+
+    Args:
+        name: Key of ``pipelines.compile.PIPELINES``.
+        given: Values of its parameters.
+        root: Folder for the steps' artifacts, the log, and an embedded Redis where none is named.
+
+    Returns:
+        Its outputs, artifacts as their addresses.
+
+    Raises:
+        UnknownName: There is no such pipeline.
+        ConfigError: An argument is not allowed.
+        StepError: A step failed.
+    """
     from rich.console import Console
 
     from cli.feature_store import feature_store
@@ -64,14 +89,11 @@ def run(
     from cli.stages import StageBoard
     from core.logs import log_to_file
     from pipelines.compile import compiled_path
-    from pipelines.local_runner import check_arguments, check_root, parameters_of, run_pipeline
+    from pipelines.local_runner import check_arguments, run_pipeline
     from serving.reaper import reaped
     from tracking.client import connect
 
-    check_root(root)
     compiled = compiled_path(name)
-    parameters = parameters_of(compiled)
-    given = {**_from_settings(parameters, root), **dict(_argument(text) for text in arguments or [])}
     check_arguments(compiled, given)
     settings = load_settings()
     log_to_file(root / "screentest.log")
@@ -83,7 +105,7 @@ def run(
         outputs = run_pipeline(compiled, given, root=root / "artifacts", log=root / "pipeline.log", watcher=board)
         if redis is not None:
             redis.save()
-    typer.echo(json.dumps({key: getattr(value, "uri", value) for key, value in outputs.items()}, indent=2))
+    return {key: getattr(value, "uri", value) for key, value in outputs.items()}
 
 
 def _from_settings(parameters: Mapping[str, bool], root: Path) -> dict[str, str]:

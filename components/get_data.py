@@ -25,6 +25,8 @@ def get_data(
 ) -> None:
     """Write the prepared dataset, a page of what was checked and a page that describes the data.
 
+    Where SCREENTEST_EVENTS_URL names an event database, it gets the users and items of the data.
+
     Args:
         source: Path or address (https, gs) of the data; ignored by loaders that need none (synthetic).
         loader: Name in loaders/registry.py.
@@ -45,6 +47,7 @@ def get_data(
     from pathlib import Path
 
     from core.settings import load_settings
+    from events.catalogue import record_data
     from loaders.base import SplitRule
     from loaders.fetch import on_this_machine
     from loaders.preparing import Outputs, prepare
@@ -56,3 +59,6 @@ def get_data(
     opened = open_loader(loader, source=path, split=rule, seed=seed, columns=settings.data_columns)
     outputs = Outputs(*(Path(output.path) for output in (dataset, description, validation, set_aside)))
     dataset.metadata.update(prepare(opened, outputs, thresholds=settings.validation, quarantine=quarantine))
+    events_url = settings.events_url.get_secret_value()
+    if events_url:
+        record_data(events_url, opened.load(), source=opened.provenance().source)

@@ -25,6 +25,8 @@ def register_model(
 ) -> NamedTuple("Contestants", [("champion", str), ("challenger", str), ("reason", str)]):
     """Register versions, judge them against the champion and set the aliases.
 
+    Where SCREENTEST_EVENTS_URL names an event database, it keeps the versions with their metrics.
+
     Args:
         run_ids: MLflow runs of the trained and evaluated models.
         pair: ``a,b`` makes a champion and b challenger whatever the gate says; empty: the gate decides.
@@ -44,8 +46,10 @@ def register_model(
         champion and challenger as pinned URIs, ``models:/recommender/3``; challenger is empty where none passed;
         reason says why these two.
     """
+    from core.settings import load_settings
     from loaders.prepared import PreparedDataLoader
     from wrappers.lifecycle import register_candidates
+    from wrappers.registered_versions import keep_versions
 
     registered = register_candidates(
         run_ids,
@@ -61,6 +65,8 @@ def register_model(
         model_name=model_name,
         experiment=experiment,
     )
+    events_url = load_settings().events_url.get_secret_value()
+    keep_versions(events_url, registered.versions, tracking_uri=tracking_uri, experiment=experiment)
     with open(leaderboard.path, "w", encoding="utf-8") as page:
         page.write(registered.html)
     return (registered.champion_uri, registered.challenger_uri, registered.selection.reason)

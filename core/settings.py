@@ -135,6 +135,10 @@ class Settings(BaseSettings):
     events_url: SecretStr = SecretStr("")
     """Event database of rollouts and their policy servers, ``postgresql+psycopg://user:password@host/database`` or
     ``sqlite:////absolute/path.db``. Empty: a SQLite file in each run's own folder."""
+    events_retention_days: int = Field(0, ge=0)
+    """`screentest worker` moves days of the event log older than so many to Parquet files; 0: all of it stays."""
+    events_archive_dir: Path = Path("archive")
+    """Where it puts them: exposures/date=…, outcomes/date=…"""
     feature_snapshot_days: int = Field(30, ge=1)
     """Features are computed as they were at the end of every so many days."""
     feature_timeout_ms: float = Field(50.0, gt=0)

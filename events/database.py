@@ -47,6 +47,21 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """``open_database`` for the length of a block.
+
+    Raises:
+        ConfigError: As ``open_database``.
+        EventLogError: As ``open_database``.
+    """
+    engine = open_database(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 class DatabaseStatus(NamedTuple):
     """How far a database's tables are.
 

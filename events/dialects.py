@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +21,7 @@ Insert: TypeAlias = sqlite.Insert | postgresql.Insert
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for another one before it fails."""
+_BUSY_PAUSE_S = 0.01
 _IDLE_TRANSACTION_S = 60
 """PostgreSQL: a writer that froze inside a transaction loses it, or it would hold up every other replica."""
 _ALLOWED = "give sqlite:////absolute/path/events.db or postgresql+psycopg://user:password@host/database"
@@ -136,13 +139,34 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('screentest schema'))"))
 
 
+def clock(connection: Connection) -> float:
+    """Seconds since 1970 by the one clock that all who share the database have: leases are measured by it."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())::float8")) or 0.0)
+
+
 def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes late and is always deferred: it is switched off, `_begin_sqlite` says it instead.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    # Who makes a new file WAL needs it for itself, and SQLite does not wait for that as it waits for other locks.
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -32,12 +32,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union_all,
 )
 
 from core.errors import ConfigError, EventLogError
 from events.aggregate import commits_so_far
 from events.database import reading, writing
-from events.schema import COMMITS, EXPOSURES, OUTCOMES, ROLLOUTS
+from events.schema import COMMITS, EXPERIMENTS, EXPOSURES, OUTCOMES, ROLLOUTS
 from events.whole_parquet import write_parquet
 
 _CHUNK = 20_000
@@ -72,7 +73,7 @@ class Export(NamedTuple):
         days: The files, by table and day.
         deleted_exposures: Deleted from the log.
         deleted_outcomes: Deleted from the log.
-        kept_exposures: Exported and not deleted: of rollouts that run, or with outcomes that are not exported.
+        kept_exposures: Exported and not deleted: of experiments that run, or with outcomes that are not exported.
     """
 
     days: tuple[ExportedDay, ...]
@@ -91,7 +92,8 @@ def export_events(engine: Engine, folder: Path, *, before: date | None = None, r
         engine: From ``open_database``.
         folder: Made if missing.
         before: The first day that is not exported, UTC; None: all are.
-        remove: Delete exported rows from the log, except those of rollouts that run. Needs ``before``.
+        remove: Delete exported rows from the log, except those of rollouts, tests and bandits that are not
+            over: they are decided, and a bandit is rebuilt, from the log. Needs ``before``.
 
     Returns:
         Empty of an empty log.
@@ -209,7 +211,10 @@ def _remove(engine: Engine, until: float, as_of: int) -> tuple[int, int]:
     """Delete what was exported, in short transactions; the exposures and the outcomes that were deleted."""
     own = OUTCOMES.c.decision_id == EXPOSURES.c.decision_id
     left = and_(own, or_(OUTCOMES.c.ts < _FIRST, OUTCOMES.c.ts >= until, OUTCOMES.c.commit_number > as_of))
-    running = select(ROLLOUTS.c.experiment).where(ROLLOUTS.c.state != "done")
+    running = union_all(
+        select(ROLLOUTS.c.experiment).where(ROLLOUTS.c.state != "done"),
+        select(EXPERIMENTS.c.name).where(EXPERIMENTS.c.state != "stopped"),
+    )
     shown = select(EXPOSURES.c.decision_id).where(
         *_exported(EXPOSURES, _FIRST, until, as_of), EXPOSURES.c.experiment.not_in(running), ~exists().where(left)
     )

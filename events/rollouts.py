@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, upd
 
 from core.errors import RolloutError
 from events.database import reading, writing
+from events.deployments import Deployment, record_deployments
 from events.dialects import insert as upsert
 from events.dialects import lock_table
 from events.schema import EXPERIMENTS, ROLLOUT_LOOKS, ROLLOUTS, ROUTES
@@ -202,13 +203,15 @@ def put_route(engine: Engine, route: Route) -> Route:
 
 
 def write_route(connection: Connection, route: Route) -> Route:
-    """``put_route`` within a transaction that changes more than the route."""
+    """``put_route`` within a transaction that changes more than the route; what it deploys is kept with it."""
     lock_table(connection, ROUTES)
     revision = 1 + (connection.scalar(select(func.max(ROUTES.c.revision))) or 0)
     stored = replace(route, revision=revision)
-    values = {**vars(stored), "spec": dict(route.spec), "servers": dict(route.servers), "updated_at": time.time()}
+    now = time.time()
+    values = {**vars(stored), "spec": dict(route.spec), "servers": dict(route.servers), "updated_at": now}
     statement = upsert(connection.dialect, ROUTES).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=["experiment"], set_=values))
+    record_deployments(connection, _deployments(stored, now))
     return stored
 
 
@@ -221,6 +224,22 @@ def current_route(engine: Engine) -> Route | None:
     with reading(engine) as connection:
         row = connection.execute(select(ROUTES).order_by(ROUTES.c.revision.desc()).limit(1)).mappings().first()
     return None if row is None else _route(row)
+
+
+def _deployments(route: Route, since: float) -> list[Deployment]:
+    """What a route puts behind each variant, from now on."""
+
+    def of(variant: str, url: str, version: str | None, percent: int | None) -> Deployment:
+        return Deployment(route.experiment, variant, url, version or "", percent, route.revision, since)
+
+    if route.servers and route.percent:
+        return [of(name, server["url"], server["version"], None) for name, server in route.servers.items()]
+    # Of a paused A/B/n test or bandit the champion's columns hold its control.
+    control = next((name for name, one in route.servers.items() if one["url"] == route.champion_url), "champion")
+    found = [of(control, route.champion_url, route.champion_version, 100 - route.percent)]
+    if route.challenger_url and not route.servers:
+        found.append(of("challenger", route.challenger_url, route.challenger_version, route.percent))
+    return found
 
 
 def _route(row: RowMapping) -> Route:

@@ -79,8 +79,11 @@ SUPERSEDED = Table(
     Column("step", Integer, nullable=False),
     Column("variant", TEXT, nullable=False),
     Column("latency_ms", Float, nullable=False),
+    # Of the failed session; None where it was superseded before this was kept.
+    Column("ts", Float),
     _commit_number(),
 )
+Index("superseded_by_commit", SUPERSEDED.c.superseded_by)
 
 OUTCOMES = Table(
     "outcomes",
@@ -166,4 +169,140 @@ EXPERIMENTS = Table(
     Column("updated_at", Float, nullable=False),
     Column("started_at", Float),
     Column("stopped_at", Float),
+)
+
+#: Everyone in the data that models learn from.
+USERS = Table(
+    "users",
+    METADATA,
+    Column("user_id", TEXT, primary_key=True),
+    Column("ratings", Integer, nullable=False),
+    Column("first_ts", Float),
+    Column("last_ts", Float),
+    Column("known", JSON, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+ITEMS = Table(
+    "items",
+    METADATA,
+    Column("item_id", TEXT, primary_key=True),
+    Column("title", TEXT),
+    Column("year", Integer),
+    Column("genres", JSON, nullable=False),
+    Column("ratings", Integer, nullable=False),
+    Column("rating_mean", Float),
+    Column("first_ts", Float),
+    Column("last_ts", Float),
+    Column("source", TEXT, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+#: Versions as they were registered. Which of them is champion now, MLflow's aliases say.
+MODELS = Table(
+    "models",
+    METADATA,
+    Column("name", TEXT, primary_key=True),
+    Column("version", TEXT, primary_key=True),
+    Column("model", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("provenance", JSON, nullable=False),
+    Column("registered_at", Float, nullable=False),
+)
+
+#: Features as they were built: what they are, and of how much.
+FEATURES = Table(
+    "features",
+    METADATA,
+    Column("version", TEXT, primary_key=True),
+    Column("as_of", Float, nullable=False),
+    Column("users", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("snapshots", Integer, nullable=False),
+    Column("definitions", JSON, nullable=False),
+    Column("provenance", JSON, nullable=False),
+    Column("built_at", Float, nullable=False),
+)
+
+#: Which version answered for which variant, where, from when until when; written with the route.
+DEPLOYMENTS = Table(
+    "deployments",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("experiment", TEXT, nullable=False),
+    Column("variant", TEXT, nullable=False),
+    Column("url", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("percent", Integer),
+    Column("revision", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),
+)
+
+MONITORING_RESULTS = Table(
+    "monitoring_results",
+    METADATA,
+    Column("name", TEXT, primary_key=True),
+    Column("subject", TEXT, primary_key=True),
+    Column("window_start", Float, primary_key=True),
+    Column("window_end", Float, primary_key=True),
+    Column("value", Float),
+    Column("threshold", Float),
+    Column("status", TEXT, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("checked_at", Float, nullable=False),
+)
+Index("monitoring_results_by_time", MONITORING_RESULTS.c.checked_at)
+
+RETRAIN_REQUESTS = Table(
+    "retrain_requests",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("key", TEXT, unique=True),
+    Column("arguments", JSON, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("requested_by", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", TEXT),
+    Column("lease_until", Float),
+    Column("progress", TEXT, nullable=False),
+    Column("message", TEXT, nullable=False),
+    Column("run", TEXT, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+)
+Index("retrain_requests_by_state", RETRAIN_REQUESTS.c.state, RETRAIN_REQUESTS.c.id)
+
+#: What workers do on a timer, one of them at a time: who does it, and how far it is.
+WORKER_JOBS = Table(
+    "worker_jobs",
+    METADATA,
+    Column("job", TEXT, primary_key=True),
+    Column("id", TEXT, nullable=False),
+    Column("worker", TEXT, nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("position", BIG_INTEGER, nullable=False),
+    Column("ran_at", Float),
+    Column("failure", TEXT, nullable=False),
+)
+
+#: The log added up as it comes in: sessions by their day, clicks and rewards by the day of their session.
+LIVE_TRAFFIC = Table(
+    "live_traffic",
+    METADATA,
+    Column("day", TEXT, primary_key=True),
+    Column("experiment", TEXT, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("variant", TEXT, primary_key=True),
+    Column("impressions", BIG_INTEGER, nullable=False),
+    Column("failed", BIG_INTEGER, nullable=False),
+    Column("clicks", BIG_INTEGER, nullable=False),
+    Column("reward", Float, nullable=False),
+    Column("changed_at", BIG_INTEGER, nullable=False),
+    Column("told_at", BIG_INTEGER, nullable=False),
 )

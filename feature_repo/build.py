@@ -13,6 +13,7 @@ import numpy as np
 from core.errors import ConfigError, DataError, FeatureStoreError
 from core.interactions import Interactions
 from core.progress import report
+from feature_repo.catalogue import ITEM_FEATURES, ITEM_GENRE_FEATURES, USER_FEATURES, USER_GENRE_FEATURES
 from feature_repo.checks import Check, leakage_check, online_check, schema_check
 from feature_repo.offline import SnapshotTable, item_table, user_table
 from feature_repo.packed import write_packed
@@ -37,6 +38,12 @@ class Built:
     snapshots: SnapshotSet
     figures: dict[str, Any]
     html: str
+
+    @property
+    def definitions(self) -> list[dict[str, Any]]:
+        """What was built, feature by feature: entity, name, default, meaning; one per genre counts once."""
+        entities = {"user": (*USER_FEATURES, *USER_GENRE_FEATURES), "item": (*ITEM_FEATURES, *ITEM_GENRE_FEATURES)}
+        return [{"entity": entity, **one._asdict()} for entity, features in entities.items() for one in features]
 
 
 def build_features(

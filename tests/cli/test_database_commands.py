@@ -11,11 +11,14 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from core.errors import ConfigError, EventLogError, RolloutError
+from core.errors import ConfigError, EventLogError, RolloutError, UnknownName
 from events.database import connect, open_database, writing
+from events.rollouts import Route, put_route
+from loaders.export import write_movielens_csv
 from tests.old_event_logs import write_old
 from tests.real_postgres import RealPostgres
 from tests.rollout_examples import SPEC, broke_guardrail
+from tests.small_registry import small_interactions
 from tests.written_rollouts import write_rollout
 
 
@@ -110,3 +113,35 @@ def test_export_tells_files_and_deletes_only_with_a_date(tmp_path: Path, postgre
     files = list(out.glob("exposures/date=*/part-0.parquet"))
     assert sum(pq.ParquetFile(file).metadata.num_rows for file in files) == 3000
     assert screentest("events", "export", postgres_url, out).output == "nothing to export\n"
+
+
+def test_users_and_items_of_data_are_loaded_and_shown(tmp_path: Path, postgres_url: str) -> None:
+    write_movielens_csv(small_interactions(), tmp_path / "ratings")
+    loaded = screentest("database", "load", postgres_url, "--data", tmp_path / "ratings")
+    assert loaded.output.endswith("60 users and 40 items written\n")
+    assert screentest("database", "show", postgres_url, "deployments").output == "deployments is empty\n"
+    shown = screentest("database", "show", postgres_url, "items", "--json", "--limit", 3)
+    items = json.loads(shown.output)
+    assert len(items) == 3
+    assert items[0]["ratings"] >= items[1]["ratings"]
+    assert items[0]["title"].startswith("Film ")
+    # Too wide for a table: a block of lines for each.
+    blocks = screentest("database", "show", postgres_url, "items", "--limit", 2).output.split("\n\n")
+    assert [block.splitlines()[0].split() for block in blocks] == [["item_id", item["item_id"]] for item in items[:2]]
+    assert "first_ts     2001-" in blocks[0]
+
+
+def test_a_table_that_fits_is_a_table_and_one_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    address = f"sqlite:///{tmp_path / 'events.db'}"
+    engine = open_database(address)
+    put_route(engine, Route("demo", {}, 0, 0, "http://a", "1"))
+    engine.dispose()
+    head, row = screentest("database", "show", address, "deployments").output.splitlines()
+    assert head.split()[:6] == ["id", "experiment", "variant", "url", "version", "percent"]
+    assert row.split()[:6] == ["1", "demo", "champion", "http://a", "1", "100"]
+    assert row.split()[-1] == "–"
+    refused = screentest("database", "show", address, "commits").exception
+    assert isinstance(refused, UnknownName)

@@ -9,6 +9,8 @@ from kfp import dsl
 
 from components.build_features import build_features
 from core.errors import ConfigError
+from events.database import opened
+from events.tables import latest_rows
 from feature_repo.matrices import features_as_of, features_version
 from feature_repo.packed import layout_key, read_packed
 from feature_repo.redis_client import connect
@@ -33,6 +35,7 @@ def test_models_find_the_features_of_the_training_part(
     features, report = dsl.Dataset(uri=str(tmp_path / "features")), dsl.HTML(uri=str(tmp_path / "report.html"))
     with running_redis(tmp_path / "redis") as url:
         monkeypatch.setenv("REDIS_URL", url)
+        monkeypatch.setenv("SCREENTEST_EVENTS_URL", f"sqlite:///{tmp_path / 'events.db'}")
 
         build_features.python_func(dataset=dataset, every_days=30, features=features, report=report)
 
@@ -45,6 +48,13 @@ def test_models_find_the_features_of_the_training_part(
     assert packed.tobytes() == matrices.user.tobytes()
     assert read_snapshots(features.path).version == version == features.metadata["version"]
     assert "<html" in Path(report.path).read_text(encoding="utf-8")
+    with opened(f"sqlite:///{tmp_path / 'events.db'}") as engine:
+        [kept] = latest_rows(engine, "features", limit=2)
+    assert (kept["version"], kept["users"], kept["items"]) == (version, len(users), len(matrices.items.ids))
+    assert {("user", "rating_count"), ("user", "genre_share"), ("item", "quality")} <= {
+        (one["entity"], one["name"]) for one in kept["definitions"]
+    }
+    assert kept["provenance"]["data.source"] == "synthetic"
 
 
 def test_without_a_redis_the_step_says_what_to_do(

@@ -17,6 +17,7 @@ from core.errors import ConfigError, EventLogError
 from events import export
 from events.aggregate import count_exposures, count_orphans
 from events.database import open_database, reading
+from events.experiments import create_experiment, halt_experiment
 from events.export import export_events
 from events.records import Exposure, Outcome
 from events.rollouts import RolloutRecord, create_rollout, save_rollout
@@ -148,6 +149,14 @@ def test_what_must_stay_stays(url: str, engine: Engine, tmp_path: Path) -> None:
     assert in_log(engine) == (["clicked later", "running"], ["clicked later", "clicked later", "running"])
     assert in_files(tmp_path, "exposures")["date=2026-01-31"] == ["clicked later", "ended", "running"]
     assert count_exposures(engine, "runs") == 1
+
+
+def test_what_a_test_or_a_bandit_is_decided_on_stays_until_it_is_over(url: str, engine: Engine, tmp_path: Path) -> None:
+    create_experiment(engine, "home", {})
+    write(url, seen("a", experiment="home"), click("a"))
+    assert export_events(engine, tmp_path, before=date(2026, 2, 1), remove=True)[1:] == (0, 0, 1)
+    halt_experiment(engine, "home", "stopped", None)
+    assert export_events(engine, tmp_path, before=date(2026, 2, 1), remove=True)[1:] == (1, 1, 0)
 
 
 def test_nothing_is_deleted_that_could_not_be_read_back(

@@ -24,6 +24,8 @@ EVERYWHERE = {
     ("model server", "mlflow", "5000"),
     ("model server", "redis", "6379"),
     ("mlflow", "postgresql", "5432"),
+    ("worker", "mlflow", "5000"),
+    ("worker", "redis", "6379"),
 }
 IN_PRODUCTION = EVERYWHERE | {
     ("policy-server", ISTIO, "8081"),
@@ -43,7 +45,8 @@ NEEDED = {
     | {("policy-server", "transformer", "8080"), ("transformer", "mlflow", "5000")},
     "production": IN_PRODUCTION,
     "production-canary": IN_PRODUCTION,
-    "production-postgresql": IN_PRODUCTION | {("policy-server", "postgresql", "5432")},
+    "production-postgresql": IN_PRODUCTION
+    | {("policy-server", "postgresql", "5432"), ("worker", "postgresql", "5432")},
 }
 
 

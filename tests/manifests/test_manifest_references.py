@@ -32,6 +32,7 @@ FOREIGN_NAMES = {
     "redis": {"REDISCLI_AUTH"},
     "mlflow": {"PGPASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
     "policy-server": {"PGPASSWORD"},
+    "worker": {"PGPASSWORD"},
 }
 
 pytestmark = pytest.mark.parametrize("objects", OVERLAYS, indirect=True)
@@ -161,6 +162,23 @@ def test_only_a_log_outside_the_pod_has_more_than_one_policy_server(objects: lis
     assert in_a_file == (server["spec"].get("replicas") == 1)
     assert in_a_file == (server["spec"]["strategy"]["type"] == "Recreate")
     assert in_a_file != ("policy-server" in scaled)
+
+
+def test_the_worker_has_the_policy_servers_database(objects: list[Document]) -> None:
+    """On a volume of one node it must be on that node."""
+    of = {owner["metadata"]["name"]: owner["spec"]["template"]["spec"] for owner in of_kind(objects, "Deployment")}
+    urls = []
+    for name in ("policy-server", "worker"):
+        arguments = of[name]["containers"][0]["args"]
+        urls.append(arguments[arguments.index("--events") + 1])
+    assert urls[0] == urls[1]
+    [claimed] = {
+        volume.get("persistentVolumeClaim", {}).get("claimName") == "policy-server"
+        for volume in of["worker"]["volumes"]
+        if volume["name"] == "data"
+    } or {False}
+    assert claimed == urls[0].startswith("sqlite:")
+    assert ("affinity" in of["worker"]) == claimed
 
 
 def test_monitors_find_what_they_scrape(objects: list[Document]) -> None:

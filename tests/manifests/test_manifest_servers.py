@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from serving.health import address
-from serving.processes import ServerCommand, ServerProcess
+from serving.processes import ServerCommand, ServerProcess, poll
 from tests.kustomized import MANIFESTS, Document, of_kind, overlay, pods
 from tests.real_postgres import RealPostgres
 from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
@@ -144,6 +144,25 @@ def test_the_policy_server_is_ready_once_the_first_route_of_the_guide_is_put(
         assert [status(policy, end["path"]) for end in monitor["spec"]["endpoints"]] == [200]
 
 
+def test_the_worker_lives_by_its_own_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = container_of("Deployment/worker")
+    alive = str(tmp_path / "alive")
+    probes = {tuple(container[probe]["exec"]["command"]) for probe in PROBES if probe in container}
+    [probe] = [[alive if word == "/tmp/worker.alive" else word for word in words] for words in probes]
+    asked = [sys.executable, *probe[1:]]
+    assert subprocess.run(asked, stderr=subprocess.DEVNULL).returncode == 1
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    command = command_line(container, events=f"sqlite:///{tmp_path / 'events.db'}", alive_file=alive)
+    with (tmp_path / "log").open("wb") as log:
+        worker = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        assert poll(lambda: subprocess.run(asked, stderr=subprocess.DEVNULL).returncode == 0, START_S)
+        worker.terminate()
+        assert worker.wait(START_S) == 0, (tmp_path / "log").read_text()
+    finally:
+        worker.kill()
+
+
 def test_the_review_page_answers_its_probes(tmp_path: Path) -> None:
     container = container_of("Deployment/review-page")
     port = free_port()
@@ -194,6 +213,10 @@ def test_the_images_health_check_knows_every_role() -> None:
         if not container["image"].startswith("localhost/screentest-python"):
             continue
         words = [*container.get("command", ["screentest"]), *container["args"]]
+        if "ports" not in container:
+            # It serves nothing; its own probe asks otherwise.
+            assert (pod.owner, address(words)) == ("Deployment/worker", None)
+            continue
         port = container["ports"][0]["containerPort"]
         assert address(words) in {f"http://127.0.0.1:{port}{path}" for path in asked_paths(container)}, pod.owner
 
