@@ -190,13 +190,13 @@ def _servers(given: list[str]) -> dict[str, str]:
 
 def _tell(record: ExperimentRecord, policy: str) -> None:
     """Say what happened, and make the policy server read its route now."""
-    from serving.policy_process import refresh_route
+    from serving.remote_policy import RemotePolicy
 
     typer.echo(f"{record.name}: {record.state}")
     if not policy:
         return
     try:
-        typer.echo(f"the policy server obeys route {refresh_route(policy)}")
+        typer.echo(f"the policy server obeys route {RemotePolicy(policy).refresh()}")
     except ServerError as error:
         # What was asked for is done: the server reads the database every second anyway.
         print(f"not told at once: {error}", file=sys.stderr)

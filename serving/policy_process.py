@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import sys
 from pathlib import Path
-
-import requests
 
 from core.errors import ServerError
 from serving.processes import ServerCommand, ServerProcess
@@ -81,11 +81,20 @@ class PolicyProcess:
         Raises:
             ServerError: It has died, or answered nonsense.
         """
+        host, port = self._server.url.removeprefix("http://").rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=_REFRESH_TIMEOUT_S)
         try:
-            return refresh_route(self._server.url)
-        except ServerError:
+            connection.request("POST", "/routes/refresh")
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+            if answer.status != 200:
+                raise ServerError(f"the policy server answered {answer.status} to /routes/refresh: {text[:200]}")
+            return int(json.loads(text)["revision"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             self.check()
-            raise
+            raise ServerError(f"the policy server did not take the route: {error}") from error
+        finally:
+            connection.close()
 
     def check(self) -> None:
         """Raise if it has died.
@@ -98,30 +107,3 @@ class PolicyProcess:
     def stop(self) -> None:
         """End it in order, so that what it has queued is committed."""
         self._server.stop()
-
-
-def refresh_route(address: str) -> int:
-    """Make a policy server read its route again.
-
-    Args:
-        address: ``http://host:port``.
-
-    Returns:
-        The revision now in force.
-
-    Raises:
-        ServerError: It does not answer, or answered nonsense.
-    """
-    address = address.rstrip("/")
-    with requests.Session() as session:
-        # A proxy that the environment names is for the world outside.
-        session.trust_env = False
-        try:
-            answer = session.post(f"{address}/routes/refresh", timeout=_REFRESH_TIMEOUT_S)
-            if answer.status_code != 200:
-                raise ServerError(
-                    f"the policy server answered {answer.status_code} to /routes/refresh: {answer.text[:200]}"
-                )
-            return int(answer.json()["revision"])
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise ServerError(f"the policy server at {address} did not take the route: {error}") from error

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from core.settings import exported
+from events.database import open_database
 from serving.policy_process import PolicyProcess
+from tests.rollout_examples import SPEC, broke_guardrail
 from tests.versioned_servers import spec_document, three_servers
+from tests.written_rollouts import write_rollout
 
 START_S = 60
 
@@ -49,3 +53,14 @@ def managed_server(folder: Path, events_url: str = "", tracking_uri: str = "") -
                 yield Managed(http, process.url, events_url, servers, process)
         finally:
             process.stop()
+
+
+@pytest.fixture(scope="session")
+def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
+    """One for many tests, with a finished rollout in its log; each leaves it without anything that has the traffic."""
+    folder = tmp_path_factory.mktemp("managed")
+    engine = open_database(f"sqlite:///{folder / 'events.db'}")
+    write_rollout(engine, broke_guardrail(), SPEC)
+    engine.dispose()
+    with managed_server(folder) as server:
+        yield server

@@ -24,6 +24,7 @@ from serving.routing import ActiveRoute, Contestant, Routing
 
 #: An MLflow that has not answered after this is said to be down.
 REGISTRY_TIMEOUT_S = 8.0
+NO_MLFLOW = "no MLflow is named; set MLFLOW_TRACKING_URI for the policy server"
 _NOTHING = {"versions": 0, "champion": None, "challenger": None}
 
 
@@ -32,7 +33,7 @@ class ModelApi:
 
     Args:
         model_name: The registered model.
-        clerk: Of the role ``registry``.
+        clerk: Of the role ``registry``; None where no MLflow is named.
         routing: The route in force.
         counters: The policy server's metrics.
         timeout_s: A model server that has not answered after this is not ready.
@@ -41,7 +42,7 @@ class ModelApi:
     def __init__(
         self,
         model_name: str,
-        clerk: BackOffice,
+        clerk: BackOffice | None,
         routing: Routing,
         counters: CollectorRegistry,
         *,
@@ -77,6 +78,8 @@ class ModelApi:
         )
 
     async def _registry(self) -> dict[str, Any]:
+        if self._clerk is None:
+            return {"reachable": False, "error": NO_MLFLOW, **_NOTHING}
         try:
             found = await self._clerk.ask({}, REGISTRY_TIMEOUT_S)
         except (BadInput, ServerError) as error:

@@ -48,7 +48,8 @@ def management_of(
     registry = BackOffice("registry", _mlflow_limits(settings))
     timeout_s = settings.model_timeout_s
     experiments = ExperimentsApi(engine, results, server.refresh_route, timeout_s=timeout_s)
-    model = ModelApi(settings.mlflow_model_name, registry, routing, server.counters, timeout_s=timeout_s)
+    asked = registry if settings.mlflow_tracking_uri else None
+    model = ModelApi(settings.mlflow_model_name, asked, routing, server.counters, timeout_s=timeout_s)
     watch = Watch(lambda name: state_document(engine, name))
     return Management(
         [experiments.router(), model.router()],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError, TrackingError
+from core.errors import TrackingError
 from core.settings import Settings
 from experiments.json_document import json_document
 from tracking.client import Tracker, connect
@@ -20,12 +20,10 @@ def registry_document(settings: Settings) -> dict[str, Any]:
     """``champion`` and ``challenger``, each None where no version has that alias, and how many ``versions`` there are.
 
     Raises:
-        ConfigError: No MLflow is named in the settings, or its address is none.
+        ConfigError: The address in the settings is none.
         TrackingError: It does not answer, or refuses.
     """
     uri = settings.mlflow_tracking_uri
-    if not uri:
-        raise ConfigError("no MLflow is named; set MLFLOW_TRACKING_URI for the policy server")
     if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).expanduser().exists():
         # To look is not to make.
         raise TrackingError(f"MLflow's database {uri} does not exist")

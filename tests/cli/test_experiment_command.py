@@ -83,7 +83,7 @@ def test_a_policy_server_is_told_and_need_not_be_there(url: str, servers: list[s
         assert told("start", "three-lists", *servers, "--policy", policy).endswith("obeys route 7\n")
     found = experiment("pause", "three-lists", "--policy", "http://127.0.0.1:1")
     assert found.exit_code == 0
-    assert "not told at once: the policy server at http://127.0.0.1:1 did not take the route" in found.output
+    assert "not told at once: policy server http://127.0.0.1:1 did not take the route" in found.output
 
 
 @pytest.mark.parametrize(

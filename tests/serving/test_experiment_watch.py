@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,6 @@ from tests.managed_server import Managed, managed_server
 
 #: Longer than any of these should take.
 LIMIT_S = 20
-
-
-@pytest.fixture(scope="module")
-def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
-    with managed_server(tmp_path_factory.mktemp("watched")) as server:
-        yield server
 
 
 def watching(url: str, key: str) -> connect:

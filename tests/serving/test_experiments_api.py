@@ -12,21 +12,9 @@ import pytest
 from events.database import open_database
 from events.experiments import load_experiment
 from serving.processes import poll
-from tests.managed_server import Managed, managed_server
-from tests.rollout_examples import SPEC, broke_guardrail
+from tests.managed_server import Managed
+from tests.rollout_examples import SPEC
 from tests.versioned_servers import spec_document
-from tests.written_rollouts import write_rollout
-
-
-@pytest.fixture(scope="module")
-def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
-    """With a finished rollout in its log."""
-    folder = tmp_path_factory.mktemp("managed")
-    engine = open_database(f"sqlite:///{folder / 'events.db'}")
-    write_rollout(engine, broke_guardrail(), SPEC)
-    engine.dispose()
-    with managed_server(folder) as server:
-        yield server
 
 
 @pytest.fixture
