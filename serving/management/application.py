@@ -9,7 +9,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRouter
-from starlette.routing import BaseRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from serving.http_errors import ERROR_ANSWERS
 from serving.management.body_route import refuse_invalid
@@ -31,7 +34,7 @@ def fastapi_application(
     app = FastAPI(
         title=TITLE,
         routes=[*routes],
-        exception_handlers={**ERROR_ANSWERS, RequestValidationError: refuse_invalid},
+        exception_handlers={**ERROR_ANSWERS, HTTPException: refuse_http, RequestValidationError: refuse_invalid},
         lifespan=lifespan,
         # FastAPI's own pages load their scripts from elsewhere; ours is below.
         docs_url=None,
@@ -41,6 +44,17 @@ def fastapi_application(
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     app.router.routes += document_page(app)
     return app
+
+
+async def refuse_http(request: Request, error: Exception) -> Response:
+    """As everywhere; of a method that is not allowed also which are, on whatever route."""
+    answer = await ERROR_ANSWERS[HTTPException](request, error)
+    if answer.status_code == 405:
+        # Starlette names those of the first route with that path.
+        anyhow = {**request.scope, "method": ""}
+        found = [route for route in request.app.routes if isinstance(route, Route) and route.matches(anyhow)[0].value]
+        answer.headers["allow"] = ", ".join(sorted({method for route in found for method in route.methods or ()}))
+    return answer
 
 
 class Management:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -53,6 +53,16 @@ class BodyRoute(APIRoute):
         # Where Starlette keeps what it has read.
         parsed._body, parsed._json = b"{}", document
         return parsed
+
+
+def api_router(group: str) -> APIRouter:
+    """A router of such routes under ``/group``; in the OpenAPI document an operation is called ``group_function``."""
+    return APIRouter(
+        prefix=f"/{group}",
+        tags=[group],
+        route_class=BodyRoute,
+        generate_unique_id_function=lambda route: f"{group}_{route.name}",
+    )
 
 
 async def refuse_invalid(_request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from fastapi.responses import Response
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
@@ -32,7 +32,7 @@ from serving.experiment_states import find, names, summaries
 from serving.http_errors import Json
 from serving.management import answers
 from serving.management.back_office import BackOffice
-from serving.management.body_route import BodyRoute
+from serving.management.body_route import api_router
 from serving.management.desk import Desk
 from serving.rollout_pages import RolloutPages
 
@@ -41,8 +41,24 @@ MAX_USERS = 1000
 #: Of an analysis; a log of millions of sessions takes half a minute.
 RESULTS_TIMEOUT_S = 120.0
 
+_EXAMPLE = {
+    "name": "fresh-list",
+    "variants": {"control": "models:/recommender/3", "fresh": "models:/recommender/4"},
+    "traffic": {"policy": "fixed"},
+}
 Name = Annotated[str, Path(description="The experiment's name, as its spec says it.")]
-_TAG = "experiments"
+Spec = Annotated[ExperimentSpec, Body(openapi_examples={"an A/B test": {"value": _EXAMPLE}})]
+#: Where to go with what was made, for clients and tests that follow the document.
+_MADE: dict[int | str, dict[str, Any]] = {
+    201: {
+        "links": {
+            action: {"operationId": f"experiments_{action}", "parameters": {"name": "$response.body#/experiment"}}
+            for action in ("experiment", "change", "delete", "users", "results", "start", "pause", "stop")
+        }
+    }
+}
+#: After a pause nobody need be named.
+_AS_BEFORE = answers.ServersBody()
 
 
 class ExperimentsApi:
@@ -67,10 +83,10 @@ class ExperimentsApi:
 
     def router(self) -> APIRouter:
         """What the policy server's application adds."""
-        router = APIRouter(prefix="/experiments", tags=[_TAG], route_class=BodyRoute)
+        router = api_router("experiments")
         add = router.add_api_route
         add("", self.experiments, methods=["GET"], response_model=answers.ExperimentList)
-        add("", self.create, methods=["POST"], response_model=answers.Experiment, status_code=201)
+        add("", self.create, methods=["POST"], response_model=answers.Experiment, status_code=201, responses=_MADE)
         add("/{name}", self.experiment, methods=["GET"], response_model=answers.Experiment)
         add("/{name}", self.change, methods=["PUT"], response_model=answers.Experiment)
         add("/{name}", self.delete, methods=["DELETE"], status_code=204, response_class=Response)
@@ -87,7 +103,7 @@ class ExperimentsApi:
         """Every experiment in a few facts, the one made last first."""
         return Json({"experiments": await self._desk.do(lambda: summaries(self._engine, self._rollouts, kind))})
 
-    async def create(self, spec: ExperimentSpec) -> Response:
+    async def create(self, spec: Spec) -> Response:
         """Keep a draft of an A/B/n test or a bandit; a rollout's spec is refused."""
         record = await self._desk.do(lambda: lifecycle.create(self._engine, spec.document()))
         return Json(detail_document(record, sessions=0), 201, {"location": f"/experiments/{record.name}"})
@@ -96,7 +112,7 @@ class ExperimentsApi:
         """One experiment with its spec; a rollout with looks, steps, and what they mean in English and Korean."""
         return Json(await self._desk.do(lambda: self._detail(name)))
 
-    async def change(self, name: Name, spec: ExperimentSpec) -> Response:
+    async def change(self, name: Name, spec: Spec) -> Response:
         """Give a draft another spec, under the name it has."""
         return await self._changed(name, lambda: lifecycle.change(self._engine, name, spec.document()))
 
@@ -131,16 +147,15 @@ class ExperimentsApi:
             return await self.experiment(name)
         return Json(await self._clerk.ask({"experiment": name, "look": look}, RESULTS_TIMEOUT_S))
 
-    async def start(self, name: Name, servers: answers.ServersBody | None = None) -> Response:
+    async def start(self, name: Name, given: answers.ServersBody = _AS_BEFORE) -> Response:
         """Give it the traffic, for the first time or after a pause.
 
         Each variant's server is asked first, and must serve the version that the spec pins.
         """
-        urls = servers.servers if servers else {}
 
         def begin() -> ExperimentRecord:
             try:
-                return lifecycle.start(self._engine, name, urls, timeout_s=self._timeout_s)
+                return lifecycle.start(self._engine, name, given.servers, timeout_s=self._timeout_s)
             except ServerError as error:
                 # This server is well: what it was told to use is not.
                 raise HTTPException(409, str(error)) from error

@@ -18,7 +18,7 @@ from serving.http_errors import Json
 from serving.live_counters import live_counters
 from serving.management import answers
 from serving.management.back_office import BackOffice
-from serving.management.body_route import BodyRoute
+from serving.management.body_route import api_router
 from serving.model_client import ModelClient
 from serving.routing import ActiveRoute, Contestant, Routing
 
@@ -57,7 +57,7 @@ class ModelApi:
 
     def router(self) -> APIRouter:
         """What the policy server's application adds."""
-        router = APIRouter(prefix="/model", tags=["model"], route_class=BodyRoute)
+        router = api_router("model")
         router.add_api_route("/status", self.status, methods=["GET"], response_model=answers.ModelStatus)
         return router
 
