@@ -28,6 +28,7 @@ from benchmarks.load import Measured, measure, post
 from events.database import open_database
 from events.records import Outcome, OutcomeReceipt
 from events.store import EventStore
+from serving.management.application import Management
 from serving.policy_app import Policy
 from serving.ports import announce, listen
 from serving.routing import Routing
@@ -58,7 +59,7 @@ def serve(folder: Path, *, log: str) -> None:
     store: Any = EventStore(log) if log else NoLog()
     url = log or f"sqlite:///{folder / 'events.db'}"
     policy = Policy(store, Routing(open_database(url)), k=10, model_timeout_s=1.0, max_under_way=64)
-    config = uvicorn.Config(policy.application(), log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(policy.application(Management([])), log_config=None, access_log=False, lifespan="on")
     announce(sock, folder / "port")
     uvicorn.Server(config).run(sockets=[sock])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cli.analysis_over_time import MetricOverTime
 from evaluation.charts import BLUE, GREY, INK, VERMILION, WIDTH, shortened, svg_of
 from experiments.analysis import Finding
 from experiments.figures import Language
@@ -13,6 +12,7 @@ from experiments.inference.comparison import Comparison
 from experiments.metrics import Metric
 from experiments.over_time.periods import Period
 from experiments.over_time.words import date_text
+from serving.analysis.over_time import MetricOverTime
 
 _HEIGHT, _ROW, _BELOW = 230, 44, 9
 _WORDS = {

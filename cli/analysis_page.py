@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.analysis_charts import effects_chart, over_time_charts
-from cli.analysis_time_report import time_sentences
-from cli.experiment_analysis import Analysed
-from cli.experiment_report import remarks, sentence
 from cli.experiment_tables import comparison_rows, heading, period_table_rows, segment_rows, segments_sentence
 from experiments.figures import Language
 from experiments.verdict_words import numbers_sentences
+from serving.analysis.analysed import Analysed
+from serving.analysis.report import remarks, sentence
+from serving.analysis.time_report import time_sentences
 
 _TEMPLATE = "analysis.html.jinja"
 _WORDS = {

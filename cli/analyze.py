@@ -60,9 +60,9 @@ def analyze(
 
 def _answer(asked: Request) -> None:
     from cli.analysis_page import analysis_html
-    from cli.experiment_analysis import analysed
-    from cli.experiment_report import document
     from cli.experiment_tables import tell
+    from serving.analysis.analysed import analysed
+    from serving.analysis.report import document
 
     language = asked.lang.value
     found = analysed(asked.file, asked.question(), asked.plan())

@@ -10,8 +10,8 @@ from cli.analyze_options import Adjust, Correction, Every, Lang, Method
 from core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cli.experiment_question import Question
     from experiments.analysis import AnalysisPlan
+    from serving.analysis.question import Question
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Request:
         Raises:
             ConfigError: An option is not allowed, or not without another.
         """
-        from cli.experiment_question import Question
         from events.sessions import SESSION
         from experiments.inference.fixed_tests import N_RESAMPLES
+        from serving.analysis.question import Question
 
         self._check_company()
         return Question(

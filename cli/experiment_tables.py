@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cli.analysis_over_time import OverTime
-from cli.analysis_time_report import period_rows, time_sentences
-from cli.experiment_analysis import Analysed, SegmentedMetric
-from cli.experiment_report import remarks, sentence
 from experiments.analysis import Finding
 from experiments.figures import Language, count, pvalue
 from experiments.metric_figures import effect_text, interval_text, relative_text, value_text
 from experiments.verdict_words import SENTENCES, finding_effect_text, finding_interval_text, numbers_sentences
+from serving.analysis.analysed import Analysed, SegmentedMetric
+from serving.analysis.over_time import OverTime
+from serving.analysis.report import remarks, sentence
+from serving.analysis.time_report import period_rows, time_sentences
 
 _HEADINGS: dict[Language, dict[str, str]] = {
     "en": {

@@ -17,6 +17,7 @@ from cli import (
     demo,
     design,
     events,
+    experiment,
     features,
     forecast,
     models,
@@ -60,6 +61,7 @@ app.add_typer(bandit.app, name="bandit", help="What a live bandit knows, and mak
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(database.app, name="database", help="The event database: its version, and what is in it.")
 app.add_typer(events.app, name="events", help="The event log as Parquet files, and what is kept of it.")
+app.add_typer(experiment.app, name="experiment", help="A/B/n tests and bandits on live traffic: draft to results.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")

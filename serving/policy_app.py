@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,9 +23,10 @@ from core.errors import EventLogError, Failure, ServerError
 from events.store import EventStore
 from serving.decisions import Decision, Decisions
 from serving.direct_paths import DirectPaths, send_json
-from serving.http_errors import ERROR_ANSWERS, Json, json_object
+from serving.http_errors import Json, json_object
 from serving.lists import Lists
 from serving.load_shed import LoadShed
+from serving.management.application import Management, fastapi_application
 from serving.metrics import PolicyMetrics
 from serving.policy_requests import parse_choose, parse_update
 from serving.routing import Routing
@@ -62,26 +62,36 @@ class Policy:
         self._lists: Lists
         self._decisions: Decisions
 
-    def application(self, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
-        """The ASGI application; ``pages`` are further routes, for people."""
-        app = DirectPaths({("GET", "/choose"): self._choose_directly}, self._routes(pages))
+    @property
+    def counters(self) -> CollectorRegistry:
+        """What Prometheus reads."""
+        return self._metrics.registry
+
+    async def refresh_route(self) -> None:
+        """Obey the routing row as it is now."""
+        await self._refresh()
+
+    def application(self, management: Management) -> ASGIApp:
+        """The ASGI application; ``management`` is for people, away from the hot path."""
+        app = DirectPaths({("GET", "/choose"): self._choose_directly}, self._behind(management))
         return Traced(LoadShed(app, ("/choose", "/update"), self._max_under_way, self._metrics.shed))
 
-    def _routes(self, pages: Sequence[BaseRoute]) -> Starlette:
-        return Starlette(
-            routes=[
-                HttpRoute("/choose", self.choose, methods=["GET"]),
-                HttpRoute("/update", self.update, methods=["POST"]),
-                HttpRoute("/routes", self.routes, methods=["GET"]),
-                HttpRoute("/routes/refresh", self.refresh, methods=["POST"]),
-                HttpRoute("/healthz", self.healthz, methods=["GET"]),
-                HttpRoute("/readyz", self.readyz, methods=["GET"]),
-                HttpRoute("/metrics", self.metrics, methods=["GET"]),
-                *pages,
-            ],
-            exception_handlers=ERROR_ANSWERS,
-            lifespan=self._lifespan,
-        )
+    def _behind(self, management: Management) -> FastAPI:
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with self._lifespan(app), management.lifespan():
+                yield
+
+        routes = [
+            HttpRoute("/choose", self.choose, methods=["GET"]),
+            HttpRoute("/update", self.update, methods=["POST"]),
+            HttpRoute("/routes", self.routes, methods=["GET"]),
+            HttpRoute("/routes/refresh", self.refresh, methods=["POST"]),
+            HttpRoute("/healthz", self.healthz, methods=["GET"]),
+            HttpRoute("/readyz", self.readyz, methods=["GET"]),
+            HttpRoute("/metrics", self.metrics, methods=["GET"]),
+        ]
+        return fastapi_application([*routes, *management.routes], lifespan)
 
     async def choose(self, request: Request) -> Response:
         """A list for a user, by the variant its unit is assigned to; to a key sent again, what was answered before."""
@@ -155,7 +165,7 @@ class Policy:
                 await self._routing.learn()
 
     @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         self._lists = Lists(self._metrics, model_timeout_s=self._model_timeout_s)
         self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics)
         with suppress(Failure):

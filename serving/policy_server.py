@@ -3,7 +3,8 @@
     GET  /choose?user_id=17&context={"session_id": "s1"}    {"arm", "items", "decision_id", "experiment", "step"}
     POST /update   {"user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id"?, "kind"?}
     GET  /healthz, /readyz, /metrics, /routes      POST /routes/refresh
-    GET  /experiments, /experiments/NAME, /experiments/NAME/users, /preview?user_id=17     (for people, read-only)
+    /experiments…, /model…, /preview?user_id=17, /ws/experiments/NAME                         (for people: docs/API.md)
+    GET  /docs, /openapi.json                                                                 (all of them, described)
 
 A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
 under way than can be answered in time, /choose and /update answer 503 with Retry-After.
@@ -28,9 +29,9 @@ from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
-from serving.experiment_pages import ExperimentPages
 from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
+from serving.management.parts import management_of
 from serving.policy_app import Policy
 from serving.ports import announce, listen
 from serving.preview import Preview
@@ -39,6 +40,8 @@ from serving.routing import Routing
 #: Requests answered at once: enough to keep the models busy, few enough that the last of them is answered in time.
 MAX_UNDER_WAY = 64
 _GRACE_S = 5
+#: Bytes of a message from a WebSocket.
+_LONGEST_WORD = 4096
 #: Nobody waits for an exposure to be on disk. At 200 lists a second eight share a commit, which alone costs as much CPU
 #: as a list does.
 _EXPOSURE_WINDOW_S = 0.04
@@ -89,13 +92,15 @@ def serve(
         max_under_way=max(MAX_UNDER_WAY, settings.connections),
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
-    pages = [*ExperimentPages(engine).routes(), *preview.routes()]
+    management = management_of(engine, events, routing, policy, settings, preview.routes())
     config = uvicorn.Config(
-        policy.application(pages),
+        policy.application(management),
         log_config=None,
         access_log=False,
         lifespan="on",
         timeout_graceful_shutdown=_GRACE_S,
+        # Watchers of experiments have nothing to say.
+        ws_max_size=_LONGEST_WORD,
         # Nobody asks for the caller's address.
         proxy_headers=False,
     )

@@ -85,6 +85,12 @@ def connect(tracking_uri: str, *, experiment: str = "screentest", artifact_root:
         return Tracker(uri, _experiment_id(client, experiment, artifacts), client)
 
 
+def import_mlflow() -> None:
+    """Import MLflow now: it takes seconds, which would else be those of the first call."""
+    export_for_children(_QUIET)
+    import mlflow  # noqa: F401
+
+
 def use_for_process(uri: str) -> None:
     """Point MLflow's global functions at a store: logging and registering a model go through them."""
     import mlflow

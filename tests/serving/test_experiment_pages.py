@@ -103,7 +103,7 @@ def test_users_of_the_latest_sessions(http: httpx.Client) -> None:
 def test_a_limit_that_is_none_is_400(http: httpx.Client, limit: str) -> None:
     answer = http.get("/experiments/promoted/users", params={"limit": limit})
     assert answer.status_code == 400
-    assert "must be an integer 1 … 1000" in answer.json()["error"]
+    assert answer.json()["error"].startswith("limit == ")
 
 
 def test_a_new_look_is_seen_at_once(http: httpx.Client, events_url: str) -> None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from cli.experiment_question import Question
 from events.quantile_aggregate import counted_values, rows_below
 from events.unit_aggregate import ROWS, SEVERAL_SEGMENTS, ArmCell, ExperimentTable, UnitNumber, arm_cells
 from events.unit_values import unit_rows, unit_value_counts
@@ -20,6 +19,7 @@ from experiments.inference.quantiles import clustered_quantile_estimate
 from experiments.inference.value_counts import ValueCounts
 from experiments.inference.variance_reduction import Reduced, reduced
 from experiments.metrics import Metric
+from serving.analysis.question import Question
 
 #: ``quantile``: takes none; ``covariate_varies``: between rows of one unit, so that it was hardly known before;
 #: ``quantile_strata``: a quantile is not stratified; ``stratum_varies``: between rows of one unit.

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cli.analysis_over_time import Before, Earlier, MetricOverTime, OverTime
-from cli.experiment_analysis import Analysed
 from experiments.figures import Language, count
 from experiments.inference.comparison import Comparison
 from experiments.json_document import json_document
@@ -26,6 +24,8 @@ from experiments.over_time.words import (
     split_shift_sentence,
     traffic_days_sentence,
 )
+from serving.analysis.analysed import Analysed
+from serving.analysis.over_time import Before, Earlier, MetricOverTime, OverTime
 
 
 class Check(NamedTuple):

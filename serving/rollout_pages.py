@@ -1,8 +1,4 @@
-"""What the policy server tells people about its experiments; read-only, away from the hot path.
-
-    GET /experiments                          every experiment in a few facts and one sentence, the latest first
-    GET /experiments/{name}                   one of them: spec, looks, steps, and what they mean in words
-    GET /experiments/{name}/users?limit=50    users of its latest sessions
+"""What the policy server tells people about its rollouts: spec, looks, steps, and what they mean in words.
 
 Words are English and Korean, side by side; what is no number is null. Figures and words are those of the report: they
 come from the same functions (serving/rollout_so_far.py, experiments/words.py, experiments/report.py).
@@ -10,35 +6,24 @@ come from the same functions (serving/rollout_so_far.py, experiments/words.py, e
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Engine
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from core.errors import BadInput
 from events.aggregate import count_orphans
-from events.recent import recent_users
 from events.rollouts import RolloutRecord, list_rollouts, load_rollout
 from experiments.figures import LANGUAGES, Language
 from experiments.key_figures import key_figures
 from experiments.result import RolloutResult
 from experiments.spec import ExperimentSpec, parse_spec
 from experiments.words import tell, verdict
-from serving.http_errors import Json
 from serving.result_documents import look_document, step_document
 from serving.rollout_so_far import model_names, result_so_far
 from serving.rollout_status import status_of
 
-DEFAULT_USERS = 50
-MAX_USERS = 1000
-
-Read = TypeVar("Read")
+#: What a document calls it; of others: the spec's ``traffic.policy``.
+KIND = "rollout"
 
 
 @dataclass(frozen=True)
@@ -49,8 +34,8 @@ class _Seen:
     result: RolloutResult
 
 
-class ExperimentPages:
-    """The routes.
+class RolloutPages:
+    """Reads them from the event log; blocks.
 
     Args:
         engine: The event log.
@@ -59,50 +44,26 @@ class ExperimentPages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._seen: dict[str, _Seen] = {}
-        self._turn = asyncio.Lock()
 
-    def routes(self) -> list[Route]:
-        """What the policy server's application adds."""
-        return [
-            Route("/experiments", self.experiments, methods=["GET"]),
-            Route("/experiments/{name}", self.experiment, methods=["GET"]),
-            Route("/experiments/{name}/users", self.users, methods=["GET"]),
-        ]
+    def summaries(self) -> list[dict[str, Any]]:
+        """Every rollout in a few facts and one sentence, the one begun last first.
 
-    async def experiments(self, _request: Request) -> Response:
-        """Every experiment, the one begun last first."""
-        return Json({"experiments": await self._read(self._list)})
+        Raises:
+            EventLogError: The log cannot be read.
+        """
+        records = list_rollouts(self._engine)
+        # Of the whole log, which takes a while, and the same for every rollout.
+        orphans = count_orphans(self._engine) if records else 0
+        return [self._summary(record, orphans) for record in records]
 
-    async def experiment(self, request: Request) -> Response:
-        """One experiment with all its looks."""
-        return Json(await self._read(lambda: self._detail(self._record(request.path_params["name"]))))
+    def detail(self, name: str) -> dict[str, Any] | None:
+        """One of them with all its looks; None where there is none of that name.
 
-    async def users(self, request: Request) -> Response:
-        """Whom its latest sessions were for, each user once."""
-        limit = _limit(request.query_params.get("limit", str(DEFAULT_USERS)))
-
-        def read() -> list[dict[str, Any]]:
-            name = self._record(request.path_params["name"]).experiment
-            return [user._asdict() for user in recent_users(self._engine, name, limit=limit)]
-
-        return Json({"users": await self._read(read)})
-
-    async def _read(self, read: Callable[[], Read]) -> Read:
-        """Read the database in a thread; readers take turns, so that they never take the hot path's."""
-        async with self._turn:
-            return await asyncio.to_thread(read)
-
-    def _record(self, name: str) -> RolloutRecord:
+        Raises:
+            EventLogError: The log cannot be read.
+        """
         record = load_rollout(self._engine, name)
-        if record is None:
-            known = ", ".join(found.experiment for found in list_rollouts(self._engine)) or "none yet"
-            raise HTTPException(404, f"unknown experiment {name[:80]!r}; known: {known}")
-        return record
-
-    def _list(self) -> list[dict[str, Any]]:
-        # Of the whole log, and the same for every experiment.
-        orphans = count_orphans(self._engine)
-        return [self._summary(record, orphans) for record in list_rollouts(self._engine)]
+        return None if record is None else self._detail(record)
 
     def _summary(self, record: RolloutRecord, orphans: int) -> dict[str, Any]:
         status = status_of(self._engine, record, orphans=orphans).as_document()
@@ -110,6 +71,7 @@ class ExperimentPages:
         champion, challenger = model_names(record)
         return {
             **status,
+            "kind": KIND,
             "step_index": record.step_index,
             "champion": {"model": champion, "version": record.champion_version, "uri": record.champion_uri},
             "challenger": {"model": challenger, "version": record.challenger_version, "uri": record.challenger_uri},
@@ -143,10 +105,3 @@ class ExperimentPages:
 def _words(result: RolloutResult, spec: ExperimentSpec, language: Language) -> dict[str, Any]:
     figures = [asdict(figure) for figure in key_figures(result, language, spec.analysis.alpha)]
     return {**asdict(tell(result, spec, language)), "figures": figures}
-
-
-def _limit(text: str) -> int:
-    # Lengths are checked first: Python refuses to parse numbers of thousands of digits.
-    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MAX_USERS):
-        raise BadInput(f"limit == {text[:80]!r}, must be an integer 1 … {MAX_USERS}")
-    return int(text)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.analysis_time_report import time_document
-from cli.experiment_analysis import Analysed, Excluded, Reason, SegmentedMetric
-from cli.experiment_arms import Note, ReadingNote
 from experiments.analysis import Finding
 from experiments.figures import Language, count
 from experiments.inference.adjustment import AdjustmentNote
@@ -20,6 +17,9 @@ from experiments.inference.status_words import (
 from experiments.json_document import json_document
 from experiments.metric_figures import relative_text
 from experiments.verdict_words import verdict_sentence
+from serving.analysis.analysed import Analysed, Excluded, Reason, SegmentedMetric
+from serving.analysis.arms import Note, ReadingNote
+from serving.analysis.time_report import time_document
 
 _REASONS: dict[Language, dict[Reason, str]] = {
     "en": {

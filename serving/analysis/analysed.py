@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cli.analysis_over_time import Before, Earlier, OverTime, before, earlier, over_time, read_days
-from cli.experiment_arms import Arms, Note
-from cli.experiment_question import Question
 from events.sessions import with_sessions
 from events.unit_aggregate import ArmCell, rows_without_unit
 from experiments.analysis import Analysis, AnalysisPlan, analyse, compared_arms
@@ -17,6 +14,9 @@ from experiments.inference.segments import SegmentReport, segment_report
 from experiments.metrics import Metric
 from experiments.verdict import Verdict, verdict
 from loaders.experiment_file import open_experiment
+from serving.analysis.arms import Arms, Note
+from serving.analysis.over_time import Before, Earlier, OverTime, before, earlier, over_time, read_days
+from serving.analysis.question import Question
 
 #: Why units, or rows (``no_unit``), are not counted; ``no_segment``: only in no segment.
 Reason = Literal["no_unit", "two_variants", "no_variant", "missing_number", "no_segment"]

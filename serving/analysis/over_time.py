@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cli.experiment_arms import Arms, unit_numbers
-from cli.experiment_question import Question
 from events.unit_aggregate import ExperimentTable
 from events.unit_days import UnitDays, unit_days
 from experiments.analysis import Analysis, compared
@@ -34,6 +32,8 @@ from experiments.over_time.readings import (
     period_readings,
     split_shift,
 )
+from serving.analysis.arms import Arms, unit_numbers
+from serving.analysis.question import Question
 
 #: Level of the checks of what was before: share of sound experiments that alarm in any of them.
 CHECK_ALPHA = 0.01
