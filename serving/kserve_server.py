@@ -61,7 +61,9 @@ class PinnedDataPlane(DataPlane):
         """Name, versions, platform and tensors of a model."""
         model: Any = self.get_model_from_registry(model_name)
         document = await super().model_metadata(model_name)
-        return {**document, "versions": [model.version], "platform": model.platform}
+        # A transformer has none of its own.
+        versions = [model.version] if model.version else []
+        return {**document, "versions": versions, "platform": model.platform}
 
     async def explain(
         self, model_name: str, request: Any, headers: dict[str, str] | None = None
@@ -69,7 +71,7 @@ class PinnedDataPlane(DataPlane):
         """What the model gives as reasons; the answer's headers are the version alone."""
         answer, _ = await super().explain(model_name, request, dict(headers or {}))
         model: Any = self.get_model_from_registry(model_name)
-        return answer, {VERSION_HEADER: model.version}
+        return answer, {VERSION_HEADER: model.version} if model.version else {}
 
 
 class ModelApplication:

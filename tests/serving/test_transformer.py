@@ -130,8 +130,11 @@ def test_tensors_and_reasons_get_features_too(http: httpx.Client) -> None:
     assert outputs["item_id"][:3] == [str(item["item_id"]) for item in expected["items"]]
     assert outputs["features"] == ["store", "default"]
     assert (answer.json()["model_version"], answer.headers["x-model-version"]) == ("unregistered", "unregistered")
-    explained = http.post(EXPLAIN, json={"instances": [{"user_id": KNOWN, "k": 3}]}).json()
-    assert explained["predictions"] == [expected]
+    reply = http.post(EXPLAIN, json={"instances": [{"user_id": KNOWN, "k": 3}]})
+    explained = reply.json()
+    # The predictor's version is told with its predictions alone.
+    assert (explained["predictions"], "x-model-version" in reply.headers) == ([expected], False)
+    assert http.get("/v2/models/recommender").json()["versions"] == []
     assert all(one["reason"] for one in explained["explanations"][0])
 
 
