@@ -6,7 +6,8 @@
     GET  /experiments, /experiments/NAME, /experiments/NAME/users, /preview?user_id=17     (for people, read-only)
 
 A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
-under way than can be answered in time, /choose and /update answer 503 with Retry-After.
+under way than can be answered in time, /choose and /update answer 429 with Retry-After. Where something is down,
+/choose answers with a lesser list and says so in "degraded", /update with 503 and Retry-After: docs/DEGRADATION.md.
 
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 SQLite event log is refused; on PostgreSQL there may be several.
@@ -19,16 +20,16 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
 from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
-from events.database import open_database
+from events.database import connect
 from events.store import EventStore
 from serving.experiment_pages import ExperimentPages
+from serving.graceful_server import GracefulServer
 from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
 from serving.policy_app import Policy
@@ -38,7 +39,8 @@ from serving.routing import Routing
 
 #: Requests answered at once: enough to keep the models busy, few enough that the last of them is answered in time.
 MAX_UNDER_WAY = 64
-_GRACE_S = 5
+#: After SIGTERM, for requests under way; whoever stopped this server kills it after five seconds (processes.py).
+_GRACE_S = 3
 #: Nobody waits for an exposure to be on disk. At 200 lists a second eight share a commit, which alone costs as much CPU
 #: as a list does.
 _EXPOSURE_WINDOW_S = 0.04
@@ -75,8 +77,9 @@ def serve(
     if not events:
         raise ConfigError("no event log; give --events or set SCREENTEST_EVENTS_URL")
     sock = listen(host, port)
-    store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
-    engine = open_database(events)
+    # A PostgreSQL that is down now may be there in a minute: this server is alive, and not ready, until then.
+    store = EventStore(events, window_s=_EXPOSURE_WINDOW_S, wait=True)
+    engine = connect(events)
     routing = Routing(
         engine, dealt_routes(engine, settings.redis_url.get_secret_value(), settings.feature_timeout_ms / 1000)
     )
@@ -85,6 +88,7 @@ def serve(
         routing,
         k=settings.k,
         model_timeout_s=settings.model_timeout_s,
+        deadline_s=settings.choose_deadline_s,
         # Each simulated user waits for one answer at a time: the demo's own traffic is never refused.
         max_under_way=max(MAX_UNDER_WAY, settings.connections),
     )
@@ -106,9 +110,9 @@ def serve(
     sys.setswitchinterval(0.0005)
     bound = announce(sock, port_file)
     _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
-    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    if store.failure:
+        _log.warning("%s; not ready until it is there", store.failure)
+    GracefulServer(config).run(sockets=[sock])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
