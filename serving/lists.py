@@ -58,13 +58,17 @@ class Lists:
         model_timeout_s: A model server that has not answered after this has failed.
         deadline_s: What a whole answer may take; what ``best`` and ``controls`` get as ``until`` is as long after the
             request came.
+        spare_lists: Whether a remembered or a popular list stands in where no model server gives one.
     """
 
-    def __init__(self, metrics: PolicyMetrics, *, model_timeout_s: float, deadline_s: float) -> None:
+    def __init__(
+        self, metrics: PolicyMetrics, *, model_timeout_s: float, deadline_s: float, spare_lists: bool = True
+    ) -> None:
         self._metrics = metrics
         self._models = ModelClient(model_timeout_s)
         self._timeout_s = model_timeout_s
         self._reserve_s = min(STAND_IN_S, deadline_s / 4)
+        self._spare_lists = spare_lists
         self._breakers: dict[Contestant, CircuitBreaker] = {}
         self._remembered = RememberedLists()
         self._popular = PopularList()
@@ -126,7 +130,7 @@ class Lists:
             ServerError: The control gives none; the one that is here stays.
         """
         control = active.contestants[active.control]
-        if self._popular.stale(control, time.monotonic()):
+        if self._spare_lists and self._popular.stale(control, time.monotonic()):
             listing = await self._models.recommend(control, _NOBODY, _POPULAR_ITEMS)
             self._popular.keep(control, listing.items, time.monotonic())
 
@@ -181,7 +185,8 @@ class Lists:
         finally:
             if not told:
                 breaker.abandoned()
-        self._remembered.keep(asked.user_id, server, listing.text)
+        if self._spare_lists:
+            self._remembered.keep(asked.user_id, server, listing.text)
         return listing
 
     def _note_failure(self, breaker: CircuitBreaker, server: Contestant, variant: str) -> None:
@@ -201,6 +206,8 @@ class Lists:
                     return await self._ask(control, active.control, asked, allowed_s, in_a_hurry=hurry), "control"
                 except ServerError as error:
                     _log.debug("the control cannot stand in: %s", error)
+        if not self._spare_lists:
+            return None, ""
         makers = (own, active.contestants[active.control])
         remembered = spare(self._remembered.find(asked.user_id, makers), asked.k)
         if remembered is not None:

@@ -49,6 +49,7 @@ class Policy:
         model_timeout_s: A model server that has not answered after this has failed.
         deadline_s: What a list may take, whoever fails; > 0.
         max_under_way: The most requests for lists and updates at once, >= 1; what is beyond is refused.
+        spare_lists: Whether a list remembered for a user, or a popular one, is answered where no model gives one.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Policy:
         model_timeout_s: float,
         deadline_s: float,
         max_under_way: int,
+        spare_lists: bool = True,
     ) -> None:
         self._store = store
         self._routing = routing
         self._k = k
         self._model_timeout_s = model_timeout_s
         self._deadline_s = deadline_s
+        self._spare_lists = spare_lists
         self._max_under_way = max_under_way
         self._metrics = PolicyMetrics(lambda: store.waiting)
         self._lists: Lists
@@ -193,7 +196,12 @@ class Policy:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self._lists = Lists(self._metrics, model_timeout_s=self._model_timeout_s, deadline_s=self._deadline_s)
+        self._lists = Lists(
+            self._metrics,
+            model_timeout_s=self._model_timeout_s,
+            deadline_s=self._deadline_s,
+            spare_lists=self._spare_lists,
+        )
         self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics, deadline_s=self._deadline_s)
         with suppress(Failure):
             await self._refresh()

@@ -56,6 +56,7 @@ def serve(
     port_file: Path | None = None,
     k: int | None = None,
     model_timeout_s: float | None = None,
+    spare_lists: bool = True,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then commit what is queued.
 
@@ -67,6 +68,7 @@ def serve(
         port_file: Gets the port.
         k: Length of a list where the request names none; None: the setting.
         model_timeout_s: A model server that has not answered after this has failed; None: the setting.
+        spare_lists: Whether a remembered or a popular list is answered where no model server gives one; else 503.
 
     Raises:
         BadInput: An argument is not what it should be.
@@ -91,6 +93,7 @@ def serve(
         deadline_s=settings.choose_deadline_s,
         # Each simulated user waits for one answer at a time: the demo's own traffic is never refused.
         max_under_way=max(MAX_UNDER_WAY, settings.connections),
+        spare_lists=spare_lists,
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
     pages = [*ExperimentPages(engine).routes(), *preview.routes()]
@@ -134,6 +137,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--k", type=int, help="length of a list where the request names none (setting k)")
     parser.add_argument(
         "--model-timeout-s", type=float, help="a model server slower than this has failed (setting model_timeout_s)"
+    )
+    parser.add_argument(
+        "--no-spare-lists",
+        action="store_false",
+        dest="spare_lists",
+        help="503 where no model server gives a list, for callers that can wait for one",
     )
     given = parser.parse_args(argv)
     log_to_stderr()
