@@ -171,8 +171,15 @@ class Settings(BaseSettings):
     server_start_timeout_s: float = Field(60.0, gt=0)
     model_timeout_s: float = Field(2.0, gt=0)
     """A model server that has not answered after this counts as an error."""
+    choose_deadline_ms: float | None = Field(None, gt=0)
+    """What a list may take, whoever fails meanwhile. None: model_timeout_s and half a second for what stands in."""
     connections: int = Field(24, ge=1, le=512)
     """Concurrent simulated sessions."""
+
+    @property
+    def choose_deadline_s(self) -> float:
+        """``choose_deadline_ms`` in seconds, whatever it was set to or left at."""
+        return self.model_timeout_s + 0.5 if self.choose_deadline_ms is None else self.choose_deadline_ms / 1000
 
     @field_validator("mlflow_model_stage")
     @classmethod

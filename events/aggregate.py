@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, case, distinct, exists, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, case, distinct, exists, func, not_, or_, select
 
 from events.database import reading
 from events.schema import COMMITS, EXPOSURES, OUTCOMES, SUPERSEDED
@@ -53,7 +53,9 @@ class Health(NamedTuple):
         sessions: Sessions counted.
         errors: Sessions in which its server failed or answered too late.
         empty: Sessions its server answered with an empty list; a failed one is an error and not counted here again.
-        latency_p95_ms: 95th percentile of its answers, linear between ranks; NaN without sessions.
+        latency_p95_ms: 95th percentile of its answers and failures, linear between ranks; NaN without any. A session
+            for which its server was not asked (an error at 0 ms) is in ``errors``, not here: nobody knows how long it
+            would have taken.
     """
 
     sessions: int
@@ -206,19 +208,21 @@ def health(
             *then_there(table, as_of),
         ]
 
+    def took(connection: Connection, table: Table) -> Sequence[float]:
+        asked = [] if table is SUPERSEDED else [not_(table.c.error)]
+        where = (*counted(table), or_(table.c.latency_ms > 0, *asked))
+        return connection.scalars(select(table.c.latency_ms).where(*where)).all()
+
     errors = func.sum(case((EXPOSURES.c.error, 1), else_=0))
     empty = func.sum(case((and_(EXPOSURES.c.n_items == 0, not_(EXPOSURES.c.error)), 1), else_=0))
     with reading(engine) as connection:
-        counts = connection.execute(select(errors, empty).where(*counted(EXPOSURES))).one()
-        answered = connection.scalars(select(EXPOSURES.c.latency_ms).where(*counted(EXPOSURES))).all()
-        failed = (
-            []
-            if as_of is None
-            else connection.scalars(select(SUPERSEDED.c.latency_ms).where(*counted(SUPERSEDED))).all()
-        )
-    latency_ms = np.array([*answered, *failed])
-    p95 = float(np.percentile(latency_ms, 95)) if len(latency_ms) else float("nan")
-    return Health(len(latency_ms), (counts[0] or 0) + len(failed), counts[1] or 0, p95)
+        counts = connection.execute(select(func.count(), errors, empty).where(*counted(EXPOSURES))).one()
+        latency_ms, failed = [*took(connection, EXPOSURES)], 0
+        if as_of is not None:
+            failed = connection.scalar(select(func.count()).where(*counted(SUPERSEDED))) or 0
+            latency_ms += took(connection, SUPERSEDED)
+    p95 = float(np.percentile(latency_ms, 95)) if latency_ms else float("nan")
+    return Health(counts[0] + failed, (counts[1] or 0) + failed, counts[2] or 0, p95)
 
 
 def sessions_recorded(engine: Engine, experiment: str) -> dict[str, RecordedSession]:

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from core.errors import EventLogError
 from events.dialects import database_url, for_reading, for_writing, lock_schema, log_name, make_engine, sqlite_file
@@ -35,12 +43,7 @@ def open_database(url: str) -> Engine:
     """
     engine = connect(url)
     try:
-        if _version(engine) != HEAD:
-            with writing(engine) as connection:
-                lock_schema(connection)
-                # Another process may have done it while this one waited.
-                check_known(version_of(connection), log_name(engine.url))
-                upgrade(connection)
+        prepare(engine)
     except EventLogError:
         engine.dispose()
         raise
@@ -60,6 +63,27 @@ def opened(url: str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def prepare(engine: Engine) -> None:
+    """Create the tables, or bring them up to date, where that is needed.
+
+    Raises:
+        EventLogError: The database cannot be reached, is none of ours, or was made by a newer version.
+    """
+    if _version(engine) != HEAD:
+        with writing(engine) as connection:
+            lock_schema(connection)
+            # Another process may have done it while this one waited.
+            check_known(version_of(connection), log_name(engine.url))
+            upgrade(connection)
+
+
+def may_pass(error: EventLogError) -> bool:
+    """Whether it is the database that is down, full or busy, not what was asked of it that it will never take."""
+    cause = error.__cause__
+    wrong = DataError | IntegrityError | ProgrammingError | NotSupportedError
+    return isinstance(cause, DBAPIError) and not isinstance(cause, wrong)
 
 
 class DatabaseStatus(NamedTuple):

@@ -14,8 +14,9 @@ class Exposure:
     Every session counts for the variant it was assigned to (intention to treat), whoever answered it:
 
     * ``error`` False: the variant's own server answered; ``items`` may be empty.
-    * ``error`` True with items: a degraded session. The challenger failed and the champion's list was shown; its clicks
-      count for the challenger, as they happened.
+    * ``error`` True with items: a degraded session. The variant's server failed, or was not asked because it had failed
+      just before (its circuit breaker was open), and another list was shown: the control's, the last one of this user,
+      or a popular one. Its clicks count for the variant, as they happened.
     * ``error`` True without items: a failed session. Nobody could answer; it counts without a click, until the same
       decision is asked for again and answered.
 
@@ -29,8 +30,8 @@ class Exposure:
         propensity: Probability with which a unit gets this variant, 0 … 1.
         items: The ids shown, best first; empty if nothing could be shown.
         ts: When, seconds since 1970.
-        latency_ms: How long the variant's server took to answer.
-        error: The variant's server failed; what was shown came from another one, or nothing was.
+        latency_ms: How long the variant's server took to answer or to fail; 0 with ``error``: it was not asked.
+        error: The variant's server failed, or was not asked; what was shown came from another one, or nothing was.
         session_id: The caller's own id of the session, if it gave one.
         context: The caller's context as given.
         channel: Where it was shown, if known.

@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 
 from core.errors import BadInput, EventLogError
 from events.attribution import Place, place
-from events.database import open_database, writing
-from events.dialects import log_name, sqlite_file
+from events.database import connect, may_pass, open_database, prepare, writing
+from events.dialects import database_url, log_name, sqlite_file
 from events.group_commit import GroupCommit
 from events.records import Exposure, Outcome, OutcomeReceipt
 from events.writer_lock import WriterLock
@@ -59,6 +59,8 @@ class EventStore:
         url: ``sqlite:////absolute/path/events.db``, made if missing, its folder must exist; or
             ``postgresql+psycopg://user:password@host/database``.
         window_s: How long an exposure, for which nobody waits, may wait for company before its commit.
+        wait: Begin even if PostgreSQL cannot be reached yet: ``failure`` says so, and the first commit that succeeds
+            brings the tables up to date.
 
     Attributes:
         name: The log in messages: its file, or its URL without the password.
@@ -68,8 +70,16 @@ class EventStore:
         EventLogError: The database cannot be opened, or it is a SQLite file that another process writes.
     """
 
-    def __init__(self, url: str, *, window_s: float = 0.004) -> None:
-        self._engine = open_database(url)
+    def __init__(self, url: str, *, window_s: float = 0.004, wait: bool = False) -> None:
+        self._failure: str | None = None
+        self._passing = True
+        self._prepared = True
+        try:
+            self._engine = open_database(url)
+        except EventLogError as error:
+            if not (wait and may_pass(error) and sqlite_file(database_url(url)) is None):
+                raise
+            self._engine, self._failure, self._prepared = connect(url), str(error), False
         self.name = log_name(self._engine.url)
         file = sqlite_file(self._engine.url)
         try:
@@ -78,8 +88,7 @@ class EventStore:
             self._engine.dispose()
             raise
         self._statements = WriterStatements(self._engine.dialect)
-        self._failure: str | None = None
-        self._queue: GroupCommit[_Entry, _Receipt] = GroupCommit(self._commit, window_s=window_s)
+        self._queue: GroupCommit[_Entry, _Receipt] = GroupCommit(self._commit, window_s=window_s, may_pass=may_pass)
 
     @property
     def failure(self) -> str | None:
@@ -87,19 +96,25 @@ class EventStore:
         return self._queue.failure or self._failure
 
     @property
+    def lasting(self) -> bool:
+        """Whether ``failure`` does not pass by itself: the server that writes the log must be restarted."""
+        return self.failure is not None and (self._queue.failure is not None or not self._passing)
+
+    @property
     def waiting(self) -> int:
         """Entries queued and not yet in a commit."""
         return self._queue.waiting
 
     def record_exposure(self, exposure: Exposure) -> Future[None]:
-        """Queue an exposure; the future resolves when it is on disk.
+        """Queue an exposure; the future resolves when it is on disk, which may be when a failing log is back.
 
         Recording a decision_id again changes nothing: the first stands. Only a failed session in which nothing was
         shown (``error``, no items) is replaced: the caller tried again, and it counts once, as it ended.
 
         Raises:
             BadInput: Its context or items cannot be JSON, or a text cannot be kept; nothing else is affected.
-            EventLogError: The log is closed or too far behind. A failing disk fails the future with it.
+            EventLogError: The log is closed or too far behind. The future fails with it where the log is closed before
+                it is back, or will not be back by itself.
         """
         return cast("Future[None]", self._queue.submit(_exposure_row(exposure), patient=True))
 
@@ -138,9 +153,13 @@ class EventStore:
         try:
             if self._lock is not None:
                 self._lock.check()
+            if not self._prepared:
+                prepare(self._engine)
+                self._prepared = True
             with writing(self._engine) as connection:
                 receipts = _insert(connection, self._statements, entries)
         except EventLogError as error:
+            self._passing = may_pass(error)
             self._failure = str(error)
             raise
         self._failure = None

@@ -1,7 +1,9 @@
 """From a request to a list that counts: who gets which variant, its list, and the exposure in the event log.
 
 The order of things is what makes the log trustworthy: an exposure is queued before its list is answered, or before the
-503 where nobody could give one.
+503 where nobody could give one. While the log is down everyone gets the control's list, in no arm: nobody sees what an
+experiment tries while nobody can see what comes of it. An outcome is acknowledged after its commit, and takes the same
+queue as the exposures.
 """
 
 from __future__ import annotations
@@ -18,13 +20,18 @@ from typing import Any, NamedTuple
 import orjson
 
 from core.errors import EventLogError
-from events.records import Exposure
+from events.records import Exposure, Outcome, OutcomeReceipt
 from events.store import EventStore
 from serving.lists import Answer, Lists
 from serving.metrics import PolicyMetrics
 from serving.policy_replies import Replies, Reply
 from serving.policy_requests import ChooseRequest
 from serving.routing import ActiveRoute, Assignment, Routing
+
+#: What ``degraded`` says of a list that no exposure tells of.
+UNRECORDED = "event_log"
+#: An outcome that is not on disk after this is answered with 503; it may still come there.
+COMMIT_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -33,16 +40,31 @@ class Decision(NamedTuple):
     """A request answered.
 
     Attributes:
-        decision_id: Key of its exposure.
+        decision_id: Key of its exposure; None: there is none, the event log is down, and the session is in no arm.
         active: The route that decided.
-        assigned: Who gets what.
+        assigned: Who gets what; without an exposure, who would have got what.
         answer: The list.
     """
 
-    decision_id: str
+    decision_id: str | None
     active: ActiveRoute
     assigned: Assignment
     answer: Answer
+
+    @property
+    def arm(self) -> str | None:
+        """The variant that the session counts for, if it counts."""
+        return None if self.decision_id is None else self.assigned.variant
+
+    @property
+    def step(self) -> int | None:
+        """The step or lane that the session counts in, if it counts."""
+        return None if self.decision_id is None else self.assigned.step
+
+    @property
+    def degraded(self) -> str:
+        """What is less about the answer: ``event_log``, or whose list stood in; empty where nothing is."""
+        return UNRECORDED if self.decision_id is None else self.answer.degraded
 
 
 class Decisions:
@@ -53,13 +75,17 @@ class Decisions:
         routing: The route in force.
         lists: Gives the variants' lists.
         metrics: Counts what is answered.
+        deadline_s: What an answer may take.
     """
 
-    def __init__(self, store: EventStore, routing: Routing, lists: Lists, metrics: PolicyMetrics) -> None:
+    def __init__(
+        self, store: EventStore, routing: Routing, lists: Lists, metrics: PolicyMetrics, *, deadline_s: float
+    ) -> None:
         self._store = store
         self._routing = routing
         self._lists = lists
         self._metrics = metrics
+        self._deadline_s = deadline_s
         self._replies = Replies()
         self._loop = asyncio.get_running_loop()
 
@@ -76,40 +102,81 @@ class Decisions:
         Raises:
             BadInput: The context lacks the spec's unit.
             ServerError: Nothing is routed, or nobody could give a list.
-            EventLogError: The log does not take exposures.
         """
         start = time.perf_counter()
+        until = start + self._deadline_s
         known = self._replies.find(asked.decision_id, asked.user_id) if asked.decision_id else None
         if known is not None and known.body:
             return known.body
         active = self._routing.active
         assigned = await active.assign(asked.user_id, asked.context)
         if self._store.failure:
-            # A list that cannot be recorded would never count; the poll notices when the log is well again.
-            raise EventLogError(self._store.failure)
-        answer = await self._lists.best(active, assigned, asked)
+            return await self._unrecorded(active, assigned, asked, told, until)
+        answer = await self._lists.best(active, assigned, asked, until)
         decision = Decision(asked.decision_id or _new_decision_id(), active, assigned, answer)
-        recorded = self._record(decision, asked)
+        try:
+            recorded = self._record(decision, asked)
+        except EventLogError:
+            # Too far behind, or closed this very moment.
+            return await self._unrecorded(active, assigned, asked, told, until)
         if answer.trouble is not None:
             if asked.decision_id:
-                self._replies.keep(decision.decision_id, Reply(asked.user_id, b""))
+                self._replies.keep(decision.decision_id or "", Reply(asked.user_id, b""))
             raise answer.trouble
         self._metrics.note_list(
             active.route.experiment, assigned.variant, answer.listing.features, time.perf_counter() - start
         )
+        if answer.degraded:
+            self._metrics.degraded.labels(assigned.variant, answer.degraded).inc()
         body = orjson.dumps(told(decision))
         if asked.decision_id:
-            body = self._replies.keep(decision.decision_id, Reply(asked.user_id, body)).body
+            body = self._replies.keep(asked.decision_id, Reply(asked.user_id, body)).body
         if known is not None:
             # It failed before: once its list is answered, no look may still find the failure.
-            await asyncio.wrap_future(recorded)
+            left_s = max(0.0, until - time.perf_counter())
+            for kept in (await asyncio.wait([asyncio.wrap_future(recorded)], timeout=left_s))[0]:
+                kept.result()
         return body
+
+    async def acknowledge(self, outcome: Outcome) -> OutcomeReceipt:
+        """Record what a user did; return once it is on disk.
+
+        Raises:
+            BadInput: It contradicts its exposure, or cannot be kept.
+            EventLogError: The log is down, or took too long: it may be recorded, and is to be sent again.
+        """
+        if self._store.failure:
+            raise EventLogError(self._store.failure)
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                receipt = await asyncio.wrap_future(self._store.record_outcome(outcome))
+        except TimeoutError as error:
+            raise EventLogError(f"the event log has not committed within {COMMIT_S:g} s; send it again") from error
+        self._metrics.outcomes.labels(receipt.status).inc()
+        return receipt
+
+    async def _unrecorded(
+        self,
+        active: ActiveRoute,
+        assigned: Assignment,
+        asked: ChooseRequest,
+        told: Callable[[Decision], Mapping[str, Any]],
+        until: float,
+    ) -> bytes:
+        """An answer that no exposure tells of. Its key stays new: sent again, it may be recorded."""
+        answer = await self._lists.controls(active, asked, until)
+        if answer.trouble is not None:
+            raise answer.trouble
+        self._metrics.degraded.labels("none", UNRECORDED).inc()
+        if answer.degraded != "control":
+            self._metrics.degraded.labels("none", answer.degraded).inc()
+        return orjson.dumps(told(Decision(None, active, assigned, answer)))
 
     def _record(self, decision: Decision, asked: ChooseRequest) -> Future[None]:
         # Intention to treat: a session is its variant's, whoever answered in the end, and even if nobody could.
         assigned, answer = decision.assigned, decision.answer
         exposure = Exposure(
-            decision_id=decision.decision_id,
+            decision_id=decision.decision_id or "",
             experiment=decision.active.route.experiment,
             unit_id=assigned.unit_id,
             user_id=asked.user_id,
@@ -126,7 +193,7 @@ class Decisions:
             ts=time.time(),
         )
         recorded = self._store.record_exposure(exposure)
-        recorded.add_done_callback(partial(self._note_if_lost, decision.decision_id))
+        recorded.add_done_callback(partial(self._note_if_lost, exposure.decision_id))
         return recorded
 
     def _note_if_lost(self, decision_id: str, recorded: Future[None]) -> None:

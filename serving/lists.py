@@ -1,4 +1,8 @@
-"""The list of a variant, and what stands in for it where its server fails."""
+"""The list of a variant, and what stands in for it where its server fails: a lesser list, in time, rather than none.
+
+In this order: the variant's, the control's, the last one that this user was given, a popular one. Each server has a
+circuit breaker, and the whole answer a deadline.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,22 @@ import time
 from typing import NamedTuple
 
 from core.errors import ServerError
+from serving.circuit_breaker import CircuitBreaker, State
 from serving.metrics import PolicyMetrics
 from serving.model_client import Listing, ModelClient
 from serving.policy_requests import ChooseRequest
 from serving.routing import ActiveRoute, Assignment, Contestant
+from serving.spare_lists import PopularList, RememberedLists, spare
+
+#: Of the deadline, kept back for the control where the variant takes all of its time; at most a quarter of it.
+STAND_IN_S = 0.5
+#: No server answers in less.
+_TOO_LITTLE_S = 0.005
+#: Somebody no model knows: what such a user gets is popular.
+_NOBODY = "screentest:nobody"
+_POPULAR_ITEMS = 100
+_MOST_BREAKERS = 64
+_NO_LIST = Listing([], [])
 
 _log = logging.getLogger(__name__)
 
@@ -19,16 +35,19 @@ class Answer(NamedTuple):
     """A list and how it came about.
 
     Attributes:
-        listing: Of the variant, or of the control that stood in; without items where nobody could give one.
-        latency_ms: How long the variant's own server took to answer or to fail.
-        error: It failed.
+        listing: Of the variant, or what stood in for it; without items where nobody could give one.
+        latency_ms: How long the variant's own server took to answer or to fail; 0 where it was not asked, because it
+            had failed just before.
+        error: It failed, or was not asked.
         trouble: Why there is no list at all.
+        degraded: Whose list stood in: ``control``, ``remembered`` or ``popular``; empty for the variant's own.
     """
 
     listing: Listing
     latency_ms: float
     error: bool = False
     trouble: ServerError | None = None
+    degraded: str = ""
 
 
 class Lists:
@@ -37,48 +56,167 @@ class Lists:
     Args:
         metrics: Counts failed calls.
         model_timeout_s: A model server that has not answered after this has failed.
+        deadline_s: What a whole answer may take; what ``best`` and ``controls`` get as ``until`` is as long after the
+            request came.
+        spare_lists: Whether a remembered or a popular list stands in where no model server gives one.
     """
 
-    def __init__(self, metrics: PolicyMetrics, *, model_timeout_s: float) -> None:
+    def __init__(
+        self, metrics: PolicyMetrics, *, model_timeout_s: float, deadline_s: float, spare_lists: bool = True
+    ) -> None:
         self._metrics = metrics
         self._models = ModelClient(model_timeout_s)
+        self._timeout_s = model_timeout_s
+        self._reserve_s = min(STAND_IN_S, deadline_s / 4)
+        self._spare_lists = spare_lists
+        self._breakers: dict[Contestant, CircuitBreaker] = {}
+        self._remembered = RememberedLists()
+        self._popular = PopularList()
 
-    async def best(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest) -> Answer:
-        """The variant's list; the control's where another variant fails; none where the control fails too."""
+    async def best(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest, until: float) -> Answer:
+        """The variant's list, or the best that stands in for it; none where there is nothing at all.
+
+        Args:
+            active: The route in force.
+            assigned: Who gets what.
+            asked: The request.
+            until: When there must be an answer, by ``time.perf_counter``.
+        """
         start = time.perf_counter()
-        try:
-            return Answer(await self._ask(assigned.server, assigned.variant, asked), _ms_since(start))
-        except ServerError as error:
-            trouble = error
-        latency_ms = _ms_since(start)
         control = active.contestants[active.control]
-        if assigned.server != control:
+        is_control = assigned.server == control
+        allowed_s = min(self._timeout_s, until - start - (0.0 if is_control else self._reserve_s))
+        if self._may_ask(assigned.server, assigned.variant):
             try:
-                return Answer(await self._ask(control, active.control, asked), latency_ms, error=True)
+                listing = await self._ask(assigned.server, assigned.variant, asked, allowed_s)
+                return Answer(listing, _ms_since(start))
             except ServerError as error:
-                trouble = error
-        return Answer(Listing([], []), latency_ms, error=True, trouble=trouble)
+                trouble, latency_ms = error, _ms_since(start)
+        else:
+            trouble, latency_ms = _left_alone(assigned.server), 0.0
+        listing, degraded = await self._stand_in(active, None if is_control else control, assigned.server, asked, until)
+        if listing is None:
+            return Answer(_NO_LIST, latency_ms, error=True, trouble=trouble)
+        return Answer(listing, latency_ms, error=True, degraded=degraded)
 
-    async def ready(self, active: ActiveRoute) -> None:
-        """Return if the control's server says that it is ready.
+    async def controls(self, active: ActiveRoute, asked: ChooseRequest, until: float) -> Answer:
+        """The control's list, or what stands in for it, whoever asks; arguments as of ``best``."""
+        control = active.contestants[active.control]
+        start = time.perf_counter()
+        listing, degraded = await self._stand_in(active, control, control, asked, until)
+        if listing is None:
+            trouble = ServerError(f"model server {control.url} gives no list, and no other is known; try again")
+            return Answer(_NO_LIST, _ms_since(start), error=True, trouble=trouble)
+        return Answer(listing, _ms_since(start), degraded=degraded)
+
+    async def ready(self, active: ActiveRoute) -> bool:
+        """Whether the control's server says that it is ready; a popular list stands in where it is not.
 
         Raises:
-            ServerError: It does not.
+            ServerError: It does not, and there is no list to stand in.
         """
-        await self._models.ready(active.contestants[active.control])
+        try:
+            await self._models.ready(active.contestants[active.control])
+        except ServerError:
+            if not self._popular.items:
+                raise
+            return False
+        return True
+
+    async def refresh_popular(self, active: ActiveRoute) -> None:
+        """Have a popular list of the control's ready, no older than a minute.
+
+        Raises:
+            ServerError: The control gives none; the one that is here stays.
+        """
+        control = active.contestants[active.control]
+        if self._spare_lists and self._popular.stale(control, time.monotonic()):
+            listing = await self._models.recommend(control, _NOBODY, _POPULAR_ITEMS)
+            self._popular.keep(control, listing.items, time.monotonic())
+
+    def states(self, active: ActiveRoute) -> dict[str, State]:
+        """How the breaker of each variant's server stands."""
+        return {
+            variant: self._breakers[server].state if server in self._breakers else "closed"
+            for variant, server in active.contestants.items()
+        }
 
     async def close(self) -> None:
         """Close the connections."""
         await self._models.close()
 
-    async def _ask(self, server: Contestant, variant: str, asked: ChooseRequest) -> Listing:
+    def _may_ask(self, server: Contestant, variant: str) -> bool:
+        breaker = self._breakers.get(server)
+        if breaker is None:
+            breaker = self._new_breaker(server)
+        if breaker.may_call():
+            return True
+        self._metrics.model_errors.labels(variant, "not_asked").inc()
+        return False
+
+    def _new_breaker(self, server: Contestant) -> CircuitBreaker:
+        if len(self._breakers) >= _MOST_BREAKERS:
+            # Of servers long gone.
+            del self._breakers[next(iter(self._breakers))]
+        breaker = self._breakers[server] = CircuitBreaker(time.monotonic)
+        return breaker
+
+    async def _ask(
+        self, server: Contestant, variant: str, asked: ChooseRequest, allowed_s: float, *, in_a_hurry: bool = False
+    ) -> Listing:
+        """A server's list, after ``_may_ask``; ``in_a_hurry``: being late with less time than usual is no failure."""
+        breaker = self._breakers[server]
+        told = False
         try:
-            return await self._models.recommend(server, asked.user_id, asked.k)
+            listing = await self._models.recommend(
+                server, asked.user_id, asked.k, timeout_s=max(allowed_s, _TOO_LITTLE_S)
+            )
+            told = True
+            if breaker.succeeded():
+                _log.warning("%s: model server %s answers again", variant, server.url)
         except ServerError as error:
-            cause = "late" if isinstance(error.__cause__, TimeoutError) else "failed"
-            self._metrics.model_errors.labels(variant, cause).inc()
+            late = isinstance(error.__cause__, TimeoutError)
+            self._metrics.model_errors.labels(variant, "late" if late else "failed").inc()
             _log.warning("%s failed: %s", variant, error)
+            if not (late and in_a_hurry):
+                told = True
+                self._note_failure(breaker, server, variant)
             raise
+        finally:
+            if not told:
+                breaker.abandoned()
+        if self._spare_lists:
+            self._remembered.keep(asked.user_id, server, listing.text)
+        return listing
+
+    def _note_failure(self, breaker: CircuitBreaker, server: Contestant, variant: str) -> None:
+        was_closed = breaker.state == "closed"
+        if breaker.failed() and was_closed:
+            _log.warning("%s: model server %s is left alone until it answers one in a while", variant, server.url)
+
+    async def _stand_in(
+        self, active: ActiveRoute, control: Contestant | None, own: Contestant, asked: ChooseRequest, until: float
+    ) -> tuple[Listing | None, str]:
+        """The best of the lesser lists, and its name; ``control`` is None where it was asked already."""
+        if control is not None:
+            allowed_s = min(self._timeout_s, until - time.perf_counter())
+            if allowed_s > _TOO_LITTLE_S and self._may_ask(control, active.control):
+                hurry = allowed_s < self._timeout_s
+                try:
+                    return await self._ask(control, active.control, asked, allowed_s, in_a_hurry=hurry), "control"
+                except ServerError as error:
+                    _log.debug("the control cannot stand in: %s", error)
+        if not self._spare_lists:
+            return None, ""
+        makers = (own, active.contestants[active.control])
+        remembered = spare(self._remembered.find(asked.user_id, makers), asked.k)
+        if remembered is not None:
+            return remembered, "remembered"
+        return spare(self._popular.items, asked.k), "popular"
+
+
+def _left_alone(server: Contestant) -> ServerError:
+    return ServerError(f"model server {server.url} failed just now and is left alone for a moment; try again")
 
 
 def _ms_since(start: float) -> float:

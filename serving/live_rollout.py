@@ -188,6 +188,8 @@ def _policy(request: RolloutRequest, folder: RolloutFolder, settings: Settings) 
         host=settings.host,
         k=request.k,
         model_timeout_s=request.model_timeout_s,
+        # Simulated users can wait: a test in which the champion died must stop, not go on with what stood in for it.
+        spare_lists=not request.simulated,
     )
 
 

@@ -1,7 +1,7 @@
 """Refusing requests that would only wait: a server that queues without end answers everyone too late.
 
 What is refused costs next to nothing and says when to come back, so a load of twice what the server can do is answered
-at its limit, not below it.
+at its limit, not below it. It is 429, not 503: nothing is broken, the callers are too many.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEADERS = [
 
 
 class LoadShed:
-    """Answers 503 to requests beyond a number on their way at once.
+    """Answers 429 to requests beyond a number on their way at once.
 
     Args:
         app: What answers the others.
@@ -45,7 +45,7 @@ class LoadShed:
             return
         if self._under_way >= self._limit:
             self._refused.labels(scope["path"]).inc()
-            await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
+            await send({"type": "http.response.start", "status": 429, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": _BODY})
             return
         self._under_way += 1

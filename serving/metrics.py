@@ -31,7 +31,7 @@ class PolicyMetrics:
         )
         self.shed = Counter(
             "screentest_shed",
-            "Requests refused unread, because as many as can be answered in time were on their way.",
+            "Requests refused with 429, unread, because as many as can be answered in time were on their way.",
             ["path"],
             registry=self._registry,
         )
@@ -44,9 +44,26 @@ class PolicyMetrics:
         )
         self.model_errors = Counter(
             "screentest_model_errors",
-            "Failed calls of a variant's model server: late where it took too long, failed otherwise.",
+            "Lists that a variant's model server did not give: late where it took too long, failed where it failed "
+            "otherwise, not_asked where it had failed just before and its breaker was open.",
             ["arm", "cause"],
             registry=self._registry,
+        )
+        self.degraded = Counter(
+            "screentest_degraded",
+            "Lists answered that are less than they should be: control, remembered or popular by whose list stood in, "
+            "event_log where none could be recorded (arm none).",
+            ["arm", "answer"],
+            registry=self._registry,
+        )
+        self.breakers = Gauge(
+            "screentest_breaker_open",
+            "Breaker of a variant's model server: 0 closed, 0.5 half-open, 1 open.",
+            ["arm"],
+            registry=self._registry,
+        )
+        self.event_log_down = Gauge(
+            "screentest_event_log_down", "1 while the event log takes no commits, else 0.", registry=self._registry
         )
         self.outcomes = Counter(
             "screentest_outcomes", "Outcomes on disk or recognised as duplicates.", ["status"], registry=self._registry

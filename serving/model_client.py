@@ -25,12 +25,14 @@ class Listing(NamedTuple):
         item_ids: Their ids, in that order.
         features: What the model knew of the user, e.g. ``store`` or ``default``; None from a model without features.
         cold: The model knows nothing of the user and gave popularity order.
+        text: The server's whole answer, as it came; empty for a list that none gave.
     """
 
     items: list[dict[str, Any]]
     item_ids: list[int | str]
     features: str | None = None
     cold: bool = False
+    text: bytes = b""
 
 
 class Catalogue(NamedTuple):
@@ -56,7 +58,9 @@ class ModelClient:
         self._timeout_s = timeout_s
         self._http = LeanHttp()
 
-    async def recommend(self, server: Contestant, user_id: str, k: int, explain: str | None = None) -> Listing:
+    async def recommend(
+        self, server: Contestant, user_id: str, k: int, explain: str | None = None, *, timeout_s: float | None = None
+    ) -> Listing:
         """The server's list for a user.
 
         Args:
@@ -64,13 +68,17 @@ class ModelClient:
             user_id: Anyone; unknown users get popularity order.
             k: 1 … 1000.
             explain: Language of a reason for each item, e.g. "en"; None: no reasons.
+            timeout_s: Counts as failed after this; None: after this client's own.
 
         Raises:
             ServerError: No answer in time, no connection, or an answer that is no list of that version.
         """
         asked = {"user_id": user_id, "k": k} if explain is None else {"user_id": user_id, "k": k, "explain": explain}
         body = orjson.dumps(asked)
-        return _listing(server, await self._document(server, "/recommend", body))
+        answer, text = await self._document(
+            server, "/recommend", body, self._timeout_s if timeout_s is None else timeout_s
+        )
+        return _listing(server, answer, text)
 
     async def items(self, server: Contestant, item_ids: Sequence[int | str]) -> Catalogue:
         """What a server's model tells about items.
@@ -83,7 +91,7 @@ class ModelClient:
             ServerError: No answer in time, no connection, or an answer that is not what was asked for.
         """
         query = urlencode([("item_id", str(item_id)) for item_id in item_ids])
-        answer = await self._document(server, f"/items?{query}")
+        answer, _ = await self._document(server, f"/items?{query}", None, self._timeout_s)
         try:
             _check_version(server, answer["model_version"])
             details = {
@@ -93,12 +101,12 @@ class ModelClient:
         except (KeyError, TypeError) as error:
             raise ServerError(f"model server {server.url} answered something else than items") from error
 
-    async def _document(self, server: Contestant, path: str, body: bytes | None = None) -> Any:
-        """The answer to a GET, or to a POST of a body, which must be 200 with JSON."""
+    async def _document(self, server: Contestant, path: str, body: bytes | None, timeout_s: float) -> tuple[Any, bytes]:
+        """The answer to a GET, or to a POST of a body, which must be 200 with JSON; parsed, and as it came."""
         try:
-            status, text = await self._http.send(server.url, path, body, timeout_s=self._timeout_s)
+            status, text = await self._http.send(server.url, path, body, timeout_s=timeout_s)
         except TimeoutError as error:
-            raise ServerError(f"model server {server.url} {LATE} {self._timeout_s:g} s") from error
+            raise ServerError(f"model server {server.url} {LATE} {timeout_s:.3g} s") from error
         except OSError as error:
             raise ServerError(f"model server {server.url} cannot be reached: {error}") from error
         try:
@@ -107,7 +115,7 @@ class ModelClient:
             raise ServerError(f"model server {server.url} answered HTTP {status} without JSON") from error
         if status != 200:
             raise ServerError(f"model server {server.url} answered HTTP {status}: {str(answer)[:200]}")
-        return answer
+        return answer, text
 
     async def ready(self, server: Contestant) -> None:
         """Return if the server says that it is ready.
@@ -127,14 +135,14 @@ class ModelClient:
         self._http.close()
 
 
-def _listing(server: Contestant, answer: Any) -> Listing:
+def _listing(server: Contestant, answer: Any, text: bytes) -> Listing:
     try:
         items, version, features = answer["items"], answer["model_version"], answer.get("features")
         item_ids = [item["item_id"] for item in items]
     except (KeyError, TypeError) as error:
         raise ServerError(f"model server {server.url} answered something else than a list") from error
     _check_version(server, version)
-    return Listing(items, item_ids, features, bool(answer.get("cold", False)))
+    return Listing(items, item_ids, features, bool(answer.get("cold", False)), text)
 
 
 def _check_version(server: Contestant, version: str) -> None:

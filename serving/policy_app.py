@@ -1,6 +1,6 @@
 """The policy server's HTTP application: who gets which variant, the list, and what became of it.
 
-An outcome is acknowledged after its commit, and takes the same queue as the exposures: see ``decisions.py`` for those.
+What is recorded when: ``decisions.py``. What is answered while something is down: docs/DEGRADATION.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import EventLogError, Failure, ServerError
 from events.store import EventStore
-from serving.decisions import Decision, Decisions
+from serving.circuit_breaker import OPENNESS
+from serving.decisions import COMMIT_S, UNRECORDED, Decision, Decisions
 from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import Json, json_object
 from serving.lists import Lists
@@ -47,16 +48,28 @@ class Policy:
         routing: The route in force.
         k: Length of a list where the request names none.
         model_timeout_s: A model server that has not answered after this has failed.
+        deadline_s: What a list may take, whoever fails; > 0.
         max_under_way: The most requests for lists and updates at once, >= 1; what is beyond is refused.
+        spare_lists: Whether a list remembered for a user, or a popular one, is answered where no model gives one.
     """
 
     def __init__(
-        self, store: EventStore, routing: Routing, *, k: int, model_timeout_s: float, max_under_way: int
+        self,
+        store: EventStore,
+        routing: Routing,
+        *,
+        k: int,
+        model_timeout_s: float,
+        deadline_s: float,
+        max_under_way: int,
+        spare_lists: bool = True,
     ) -> None:
         self._store = store
         self._routing = routing
         self._k = k
         self._model_timeout_s = model_timeout_s
+        self._deadline_s = deadline_s
+        self._spare_lists = spare_lists
         self._max_under_way = max_under_way
         self._metrics = PolicyMetrics(lambda: store.waiting)
         self._lists: Lists
@@ -107,8 +120,7 @@ class Policy:
     async def update(self, request: Request) -> Response:
         """Acknowledge an outcome once it is on disk."""
         outcome = parse_update(await json_object(request.receive))
-        receipt = await asyncio.wrap_future(self._store.record_outcome(outcome))
-        self._metrics.outcomes.labels(receipt.status).inc()
+        receipt = await self._decisions.acknowledge(outcome)
         return Json({"status": receipt.status, "decision_id": receipt.decision_id})
 
     async def routes(self, _request: Request) -> Response:
@@ -125,14 +137,27 @@ class Policy:
         return Json({"alive": True})
 
     async def readyz(self, _request: Request) -> Response:
-        """The event log takes a commit, something is routed, and the champion answers."""
-        await asyncio.wrap_future(self._store.probe())
+        """Something is routed, and there are lists; ``degraded`` says what is missing where they are lesser ones.
+
+        A server taken out because its event log is down would answer nobody, instead of everybody less well.
+        """
         active = self._routing.active
-        await self._lists.ready(active)
-        return Json({"ready": True, "experiment": active.route.experiment, "revision": active.route.revision})
+        degraded = []
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                await asyncio.wrap_future(self._store.probe())
+        except (EventLogError, TimeoutError):
+            if self._store.lasting:
+                raise
+            degraded.append(UNRECORDED)
+        if not await self._lists.ready(active):
+            degraded.append("control")
+        document = {"ready": True, "experiment": active.route.experiment, "revision": active.route.revision}
+        return Json({**document, "degraded": degraded} if degraded else document)
 
     async def metrics(self, _request: Request) -> Response:
         """Prometheus' text format."""
+        self._note_states()
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _refresh(self) -> None:
@@ -141,20 +166,36 @@ class Policy:
             self._metrics.route_revision.set(self._routing.active.route.revision)
             self._metrics.route_percent.set(self._routing.active.route.percent)
 
+    def _note_states(self) -> None:
+        self._metrics.event_log_down.set(self._store.failure is not None)
+        self._metrics.breakers.clear()
+        with suppress(ServerError):
+            for variant, state in self._lists.states(self._routing.active).items():
+                self._metrics.breakers.labels(variant).set(OPENNESS[state])
+
     async def _poll(self) -> None:
         """Heal what a missed refresh or a failed disk left behind; a lasting trouble is logged once."""
         said = ""
         while True:
             trouble = ""
             try:
-                await self._refresh()
                 if self._store.failure:
                     await asyncio.wrap_future(self._store.probe())
+                await self._refresh()
             except Failure as error:
                 trouble = str(error)
             if trouble and trouble != said:
                 _log.warning("%s", trouble)
+            if said and not trouble:
+                _log.warning("the event database answers again")
             said = trouble
+            await asyncio.sleep(POLL_S)
+
+    async def _keep_popular(self) -> None:
+        """Have a popular list at hand for when no model server gives one."""
+        while True:
+            with suppress(ServerError):
+                await self._lists.refresh_popular(self._routing.active)
             await asyncio.sleep(POLL_S)
 
     async def _learn(self) -> None:
@@ -166,11 +207,16 @@ class Policy:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        self._lists = Lists(self._metrics, model_timeout_s=self._model_timeout_s)
-        self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics)
+        self._lists = Lists(
+            self._metrics,
+            model_timeout_s=self._model_timeout_s,
+            deadline_s=self._deadline_s,
+            spare_lists=self._spare_lists,
+        )
+        self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics, deadline_s=self._deadline_s)
         with suppress(Failure):
             await self._refresh()
-        tasks = [asyncio.create_task(task) for task in (self._poll(), self._learn())]
+        tasks = [asyncio.create_task(task) for task in (self._poll(), self._learn(), self._keep_popular())]
         try:
             yield
         finally:
@@ -185,14 +231,14 @@ def _told(decision: Decision) -> dict[str, Any]:
     """What ``/choose`` answers."""
     listing = decision.answer.listing
     document: dict[str, Any] = {
-        "arm": decision.assigned.variant,
+        "arm": decision.arm,
         "items": listing.items,
         "decision_id": decision.decision_id,
         "experiment": decision.active.route.experiment,
-        "step": decision.assigned.step,
+        "step": decision.step,
     }
     if listing.features is not None:
         document["features"] = listing.features
-    if decision.answer.error:
-        document["degraded"] = True
+    if decision.degraded:
+        document["degraded"] = decision.degraded
     return document

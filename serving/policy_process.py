@@ -23,6 +23,7 @@ class PolicyProcess:
         port: 0 takes any free one.
         k: Length of a list; None: the setting.
         model_timeout_s: A model server that has not answered after this has failed; None: the setting.
+        spare_lists: Whether a remembered or a popular list is answered where no model server gives one.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class PolicyProcess:
         port: int = 0,
         k: int | None = None,
         model_timeout_s: float | None = None,
+        spare_lists: bool = True,
     ) -> None:
         given = {"--k": k, "--model-timeout-s": model_timeout_s}
         port_file = folder / "policy.port"
@@ -44,6 +46,7 @@ class PolicyProcess:
                     *(sys.executable, "-m", "serving.policy_server"),
                     *("--host", host, "--port", str(port), "--port-file", str(port_file)),
                     *(word for name, value in given.items() if value is not None for word in (name, str(value))),
+                    *([] if spare_lists else ["--no-spare-lists"]),
                 ],
                 port_file=port_file,
                 log_file=folder / "policy.log",

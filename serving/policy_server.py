@@ -7,7 +7,8 @@
     GET  /docs, /openapi.json                                                                 (all of them, described)
 
 A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
-under way than can be answered in time, /choose and /update answer 503 with Retry-After.
+under way than can be answered in time, /choose and /update answer 429 with Retry-After. Where something is down,
+/choose answers with a lesser list and says so in "degraded", /update with 503 and Retry-After: docs/DEGRADATION.md.
 
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 SQLite event log is refused; on PostgreSQL there may be several.
@@ -20,15 +21,15 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 
 from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
-from events.database import open_database
+from events.database import connect
 from events.store import EventStore
+from serving.graceful_server import GracefulServer
 from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
 from serving.management.parts import management_of
@@ -39,7 +40,8 @@ from serving.routing import Routing
 
 #: Requests answered at once: enough to keep the models busy, few enough that the last of them is answered in time.
 MAX_UNDER_WAY = 64
-_GRACE_S = 5
+#: After SIGTERM, for requests under way; whoever stopped this server kills it after five seconds (processes.py).
+_GRACE_S = 3
 #: Bytes of a message from a WebSocket.
 _LONGEST_WORD = 4096
 #: Nobody waits for an exposure to be on disk. At 200 lists a second eight share a commit, which alone costs as much CPU
@@ -57,6 +59,7 @@ def serve(
     port_file: Path | None = None,
     k: int | None = None,
     model_timeout_s: float | None = None,
+    spare_lists: bool = True,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then commit what is queued.
 
@@ -68,6 +71,7 @@ def serve(
         port_file: Gets the port.
         k: Length of a list where the request names none; None: the setting.
         model_timeout_s: A model server that has not answered after this has failed; None: the setting.
+        spare_lists: Whether a remembered or a popular list is answered where no model server gives one; else 503.
 
     Raises:
         BadInput: An argument is not what it should be.
@@ -78,8 +82,9 @@ def serve(
     if not events:
         raise ConfigError("no event log; give --events or set SCREENTEST_EVENTS_URL")
     sock = listen(host, port)
-    store = EventStore(events, window_s=_EXPOSURE_WINDOW_S)
-    engine = open_database(events)
+    # A PostgreSQL that is down now may be there in a minute: this server is alive, and not ready, until then.
+    store = EventStore(events, window_s=_EXPOSURE_WINDOW_S, wait=True)
+    engine = connect(events)
     routing = Routing(
         engine, dealt_routes(engine, settings.redis_url.get_secret_value(), settings.feature_timeout_ms / 1000)
     )
@@ -88,8 +93,10 @@ def serve(
         routing,
         k=settings.k,
         model_timeout_s=settings.model_timeout_s,
+        deadline_s=settings.choose_deadline_s,
         # Each simulated user waits for one answer at a time: the demo's own traffic is never refused.
         max_under_way=max(MAX_UNDER_WAY, settings.connections),
+        spare_lists=spare_lists,
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
     management = management_of(engine, events, routing, policy, settings, preview.routes())
@@ -111,9 +118,9 @@ def serve(
     sys.setswitchinterval(0.0005)
     bound = announce(sock, port_file)
     _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
-    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    if store.failure:
+        _log.warning("%s; not ready until it is there", store.failure)
+    GracefulServer(config).run(sockets=[sock])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,6 +142,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--k", type=int, help="length of a list where the request names none (setting k)")
     parser.add_argument(
         "--model-timeout-s", type=float, help="a model server slower than this has failed (setting model_timeout_s)"
+    )
+    parser.add_argument(
+        "--no-spare-lists",
+        action="store_false",
+        dest="spare_lists",
+        help="503 where no model server gives a list, for callers that can wait for one",
     )
     given = parser.parse_args(argv)
     log_to_stderr()

@@ -44,7 +44,7 @@ class TrafficSummary(NamedTuple):
         resumed: Those that had their list already; only their clicks were sent (again).
         clicked: Sessions with at least one click.
         errors: Requests that failed at first and were sent again.
-        degraded: Lists that the policy server marked as another variant's, because the assigned one failed.
+        degraded: Lists that the policy server marked as not the assigned variant's, because that one failed.
         empty: Empty lists.
         latency_p50_ms: Median time of ``/choose`` as the client sees it, retries included; NaN without any.
         latency_p95_ms: 95th percentile of it.
@@ -254,7 +254,7 @@ class Traffic:
             await self._send("POST", self._update_url, session_id, tally, orjson.dumps(outcome))
 
     async def _send(self, method: str, url: URL, session_id: str, tally: _Tally, body: bytes | None = None) -> Any:
-        """The answer's JSON; what may pass by itself is tried again.
+        """The answer's JSON; what may pass by itself is tried again, a list that counts for nobody too.
 
         Raises:
             ServerError: It did not pass, was refused for good, or the answer is no JSON.
@@ -271,10 +271,14 @@ class Traffic:
                 problem = str(error) or type(error).__name__
             else:
                 if status == 200:
-                    return _parsed(text, what)
-                problem = f"HTTP {status} {text[:300].decode(errors='replace')}"
-                if status not in _TRANSIENT:
-                    raise ServerError(f"{what} was refused: {problem}")
+                    answer = _parsed(text, what)
+                    if not isinstance(answer, dict) or answer.get("decision_id", "") is not None:
+                        return answer
+                    problem = "the list could not be recorded, the event log is down"
+                else:
+                    problem = f"HTTP {status} {text[:300].decode(errors='replace')}"
+                    if status not in _TRANSIENT:
+                        raise ServerError(f"{what} was refused: {problem}")
             if wait is not None:
                 tally.errors += 1
                 await asyncio.sleep(wait)

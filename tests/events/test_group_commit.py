@@ -86,6 +86,77 @@ def test_a_failed_commit_fails_its_batch_and_no_later_one(disk: Disk, queue: Gro
     assert queue.submit(2).result(TIMEOUT_S) == 20
 
 
+def test_patient_entries_of_a_failed_commit_are_tried_again_before_later_ones() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, window_s=0, max_waiting=20, retry_s=60)
+    disk.error = EventLogError("the database is gone")
+    patient = [queue.submit(number, patient=True) for number in (2, 4)]
+    for _ in range(2):
+        with pytest.raises(EventLogError, match="gone"):
+            queue.submit(6).result(TIMEOUT_S)
+    assert not any(future.done() for future in patient)
+    assert queue.waiting == 2
+    disk.error = None
+    assert queue.submit(8).result(TIMEOUT_S) == 80
+    assert [future.result(0) for future in patient] == [20, 40]
+    assert (disk.batches, queue.waiting) == ([[2, 4, 8]], 0)
+    queue.close()
+
+
+def test_patient_entries_are_tried_again_without_company() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, window_s=0, retry_s=0.01)
+    disk.error = EventLogError("the database is gone")
+    patient = queue.submit(2, patient=True)
+    for _ in range(3):
+        assert disk.entered.acquire(timeout=TIMEOUT_S)
+    assert not patient.done()
+    disk.error = None
+    assert patient.result(TIMEOUT_S) == 20
+    queue.close()
+
+
+def test_what_is_kept_counts_as_waiting_so_memory_is_bounded() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, window_s=0, max_waiting=3, retry_s=60)
+    disk.error = EventLogError("the database is gone")
+    kept = []
+    for number in (2, 4, 6):
+        kept.append(queue.submit(number, patient=True))
+        assert disk.entered.acquire(timeout=TIMEOUT_S)
+    with pytest.raises(EventLogError, match="3 entries behind"):
+        queue.submit(8, patient=True)
+    queue.close()
+    for future in kept:
+        with pytest.raises(EventLogError, match="gone"):
+            future.result(0)
+
+
+def test_a_failure_that_does_not_pass_fails_patient_entries_too() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, window_s=0, may_pass=lambda error: "gone" in str(error))
+    disk.error = EventLogError("no such column")
+    with pytest.raises(EventLogError, match="no such column"):
+        queue.submit(2, patient=True).result(TIMEOUT_S)
+    disk.error = None
+    assert queue.submit(4).result(TIMEOUT_S) == 40
+    assert disk.batches == [[4]]
+    queue.close()
+
+
+def test_closing_tries_what_was_kept_once_more() -> None:
+    disk = Disk()
+    queue: GroupCommit[int, int] = GroupCommit(disk.commit, window_s=0, retry_s=60)
+    disk.error = EventLogError("the database is gone")
+    patient = queue.submit(2, patient=True)
+    assert disk.entered.acquire(timeout=TIMEOUT_S)
+    with pytest.raises(EventLogError, match="gone"):
+        queue.submit(4).result(TIMEOUT_S)
+    disk.error = None
+    queue.close()
+    assert patient.result(0) == 20
+
+
 def test_too_many_waiting_are_refused(disk: Disk, queue: GroupCommit[int, int]) -> None:
     disk.hold(queue)
     accepted = [queue.submit(2) for _ in range(20)]

@@ -44,7 +44,7 @@ def test_what_is_beyond_the_limit_is_refused_until_there_is_room() -> None:
         under_way = [asyncio.create_task(ask(app, path)) for path in ("/choose", "/update")]
         await asyncio.sleep(0)
         refused = await ask(app, "/choose")
-        assert (refused["status"], dict(refused["headers"])[b"retry-after"]) == (503, b"1")
+        assert (refused["status"], dict(refused["headers"])[b"retry-after"]) == (429, b"1")
         other = asyncio.create_task(ask(app, "/metrics"))
         held.go.set()
         assert [answer["status"] for answer in await asyncio.gather(*under_way, other)] == [200, 200, 200]

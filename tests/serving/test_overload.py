@@ -62,7 +62,7 @@ def test_what_is_too_much_is_refused_and_the_rest_is_answered(tmp_path: Path, mo
                 policy.stop()
 
     answers = asyncio.run(run())
-    refused = [(after, text) for status, after, text in answers if status == 503]
+    refused = [(after, text) for status, after, text in answers if status == 429]
     assert len(refused) == EXTRA
     assert all(after == "1" and "try again" in text for after, text in refused)
     assert [status for status, _, _ in answers].count(200) == MAX_UNDER_WAY

@@ -30,8 +30,8 @@ def test_ready_only_with_log_route_and_champion(own_policy: Policy) -> None:
     Path(own_policy.url.removeprefix("sqlite:///")).unlink()
     lost = own_policy.http.get("/readyz")
     assert (lost.status_code, "removed or replaced" in lost.text) == (503, True)
-    refused = own_policy.http.get("/choose", params={"user_id": 1})
-    assert (refused.status_code, "removed or replaced" in refused.text) == (503, True), "it could not be recorded"
+    shown = own_policy.choose(1)
+    assert (shown["degraded"], shown["decision_id"], shown["arm"]) == ("event_log", None, None), "it is not recorded"
 
 
 def test_stopping_commits_what_is_queued_and_a_new_server_goes_on(own_policy: Policy, tmp_path: Path) -> None:

@@ -290,6 +290,15 @@ def test_degraded_and_empty_lists_are_counted_and_never_clicked_by_themselves(se
     assert server.outcomes == []
 
 
+def test_a_list_that_could_not_be_recorded_is_asked_for_again(server: PolicyServer) -> None:
+    unrecorded = iter([True, True])
+    server.answer = lambda document: {**document, **({"decision_id": None} if next(unrecorded, False) else {})}
+    with Traffic(server.url, server.world) as users:
+        summary = users.drive(0, 20)
+    assert (summary.sessions, summary.errors) == (20, 2)
+    assert received(server) == expected_clicks(server, 0, 20)
+
+
 def test_recorded_sessions_only_send_their_clicks_again(server: PolicyServer) -> None:
     recorded = {}
     for number in range(0, 100, 2):
