@@ -74,7 +74,7 @@ class Retraining:
         self._worker = worker
         self._environment = environment
         self._lease_s = lease_s
-        self._command = command or _command
+        self._command = command or command_words
         self._stopped = stopped
 
     def round(self) -> bool:
@@ -205,7 +205,8 @@ class Retraining:
         _log.info("retrain request %d: %s: %s", request.id, state, text)
 
 
-def _command(arguments: Mapping[str, Any], folder: Path) -> list[str]:
+def command_words(arguments: Mapping[str, Any], folder: Path) -> list[str]:
+    """How a run is started; ``configs.json`` is written into its folder."""
     configs = folder / "configs.json"
     configs.write_text(json.dumps(arguments["configs"]), encoding="utf-8")
     return [

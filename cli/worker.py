@@ -62,6 +62,7 @@ def worker(
         raise ConfigError("no event database: set SCREENTEST_EVENTS_URL, or give --events")
     if not settings.mlflow_tracking_uri and any(name in _WITH_MLFLOW for name in names):
         raise ConfigError(f"MLFLOW_TRACKING_URI is not set, and the jobs {', '.join(_WITH_MLFLOW)} need MLflow")
+    _touch(alive_file)
     _log_to_stderr()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     with opened(address) as engine, _reaping(names):
@@ -129,5 +130,9 @@ def _log_to_stderr() -> None:
 
 
 def _touch(file: Path | None) -> None:
-    if file is not None:
+    if file is None:
+        return
+    try:
         file.touch()
+    except OSError as error:
+        raise ConfigError(f"--alive-file {file}: {error.strerror}; name a file that can be written") from error

@@ -120,8 +120,7 @@ class Rounds:
                 with suppress(EventLogError):
                     note_round(self._engine, job.name, self._worker, failure=failure)
             told = failure
-            pause = min(job.every_s * 2**failures, max(job.every_s, _LONGEST_PAUSE_S))
-            if once or self._stopped.wait(pause):
+            if once or self._stopped.wait(pause_s(job.every_s, failures)):
                 return not failure
 
     def _attempt(self, job: Job) -> str:
@@ -154,3 +153,9 @@ class Rounds:
             _log.error("%s failed, is tried again: %s", job.name, failure)
         elif told:
             _log.warning("%s works again", job.name)
+
+
+def pause_s(every_s: float, failures: int) -> float:
+    """Seconds until the next round, after so many failures in a row: doubled by each, up to a minute."""
+    # An MLflow that is away over a weekend has failed more often than a float has powers of two.
+    return min(every_s * 2 ** min(failures, 30), max(every_s, _LONGEST_PAUSE_S))

@@ -165,6 +165,7 @@ with opened(url) as engine, reaped():
 """
 
 
+@pytest.mark.parametrize("url", ["postgres_url"], indirect=True)
 def test_a_killed_workers_run_ends_with_it_and_its_request_is_run_by_the_next(
     engine: Engine, url: str, made: Made, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.retraining import command_words
 from core.errors import ConfigError, ScreentestError
 from core.settings import child_environment
 from events.database import opened
@@ -26,15 +28,18 @@ from events.tables import latest_rows
 from events.worker_jobs import load_job
 from loaders.export import write_movielens_csv
 from monitoring.alive import trouble
+from pipelines.compile import compiled_path
+from pipelines.local_runner import check_arguments
 from serving.processes import poll
-from tests.events.conftest import postgres_url, sqlite_url, url
+from tests.events.conftest import postgres_url
 from tests.small_registry import MODEL_NAME, register_small_models, small_interactions
 from tracking.client import Tracker, connect
 from tracking.registry import CHALLENGER, CHAMPION, version_for
 from tracking.runs import find_runs
 from tracking.traffic_days import STRATEGY
+from wrappers.retrain_arguments import RetrainArguments
 
-__all__ = ["postgres_url", "sqlite_url", "url"]
+__all__ = ["postgres_url"]
 WAIT_S = 60
 
 
@@ -53,6 +58,48 @@ def running(folder: Path, environment: dict[str, str], *words: str) -> Iterator[
         process.wait()
 
 
+def test_what_a_worker_starts_is_understood_and_answered_as_it_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training run itself, which takes half a minute, is tested below."""
+    given: list[Any] = []
+    outputs = {
+        "champion": "models:/r/1",
+        "challenger": "",
+        "reason": "none passes",
+        "dataset": "/x",
+        "leaderboard": "/y",
+    }
+
+    def instead(name: str, arguments: dict[str, Any], root: Path) -> dict[str, str]:
+        check_arguments(compiled_path(name), arguments)
+        given.extend((name, arguments, root))
+        return outputs
+
+    monkeypatch.setattr("cli.pipeline.run_here", instead)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////x/mlflow.db")
+    monkeypatch.setenv("DATA_LOADER_TYPE", "synthetic")
+    asked = RetrainArguments.parse({"models": ["ease", "logreg"], "configs": {"ease": {"reg": 10.0}}, "seed": 7})
+    words = command_words(asked.model_dump(), tmp_path)
+    assert words[:3] == command()
+    told = CliRunner().invoke(app, words[3:])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout) == outputs
+    name, arguments, root = given
+    assert (name, root) == ("training", tmp_path)
+    wanted = {
+        "models": ["ease", "logreg"],
+        "configs": {"ease": {"reg": 10.0}},
+        "seed": 7,
+        "pair": "",
+        "loader": "synthetic",
+        "features": True,
+        "tracking_uri": "sqlite:////x/mlflow.db",
+    }
+    assert {name: arguments[name] for name in wanted} == wanted
+
+
+@pytest.mark.long
 def test_a_request_becomes_a_version_that_the_gate_has_judged(tmp_path: Path, postgres_url: str) -> None:
     tracking_uri = register_small_models(tmp_path / "mlflow", {"popularity": {}, "item_knn": {}}, small_interactions())
     write_movielens_csv(small_interactions(), tmp_path / "ratings")
@@ -97,8 +144,10 @@ def test_a_request_becomes_a_version_that_the_gate_has_judged(tmp_path: Path, po
         assert len(latest_rows(engine, "items", limit=1000)) == 40
 
 
-def test_a_worker_shows_traffic_in_mlflow_until_it_is_told_to_stop(tmp_path: Path, url: str, tracker: Tracker) -> None:
-    environment = {"MLFLOW_TRACKING_URI": tracker.uri, "SCREENTEST_EVENTS_URL": url}
+def test_a_worker_shows_traffic_in_mlflow_until_it_is_told_to_stop(
+    tmp_path: Path, postgres_url: str, tracker: Tracker
+) -> None:
+    url, environment = postgres_url, {"MLFLOW_TRACKING_URI": tracker.uri, "SCREENTEST_EVENTS_URL": postgres_url}
     alive = tmp_path / "alive"
     jobs = ("--jobs", "aggregates,checks,retention", "--alive-file", str(alive))
     store = EventStore(url)
@@ -106,7 +155,7 @@ def test_a_worker_shows_traffic_in_mlflow_until_it_is_told_to_stop(tmp_path: Pat
         log = tmp_path / "worker.log"
         assert poll(lambda: load_job(engine, JOB).ran_at is not None, WAIT_S), log.read_text()
         assert poll(lambda: trouble(alive) == "", WAIT_S)
-        for number in range(3):
+        for number in range(2):
             exposure = Exposure(f"d{number}", "demo", "u", "u", 0, "control", 0.5, [1], time.time())
             store.record_exposure(exposure).result(WAIT_S)
             store.record_outcome(
@@ -142,6 +191,11 @@ def told(tracker: Tracker) -> tuple[float, float]:
             "--jobs 'retrain,cleaning', must name some of retrain, aggregates, checks",
         ),
         ({}, ("--jobs", ","), "must name some of"),
+        (
+            {"SCREENTEST_EVENTS_URL": "sqlite:///x.db"},
+            ("--jobs", "checks", "--alive-file", "/nowhere/alive"),
+            "--alive-file /nowhere/alive: No such file or directory; name a file that can be written",
+        ),
     ],
 )
 def test_what_a_worker_lacks_is_told_at_once(

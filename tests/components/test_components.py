@@ -17,6 +17,8 @@ from components.register_model import register_model
 from components.train_model import train_model
 from components.tune_model import tune_model
 from core.errors import DataError, UnknownName
+from events.database import opened
+from events.tables import latest_rows
 from loaders.base import SplitRule
 from loaders.export import write_movielens_csv
 from loaders.prepared import PreparedDataLoader
@@ -78,10 +80,15 @@ def test_get_data_writes_a_prepared_dataset_and_a_page(dataset: dsl.Dataset) -> 
 def test_get_data_takes_a_table_from_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCREENTEST_CACHE_DIR", str(tmp_path / "cache"))
     table = SyntheticDataLoader(7, n_users=30, n_items=60).load().ratings.rename(columns={"item_id": "sku"})
+    monkeypatch.setenv("SCREENTEST_EVENTS_URL", f"sqlite:///{tmp_path / 'events.db'}")
     with serving({"/shop.csv": table.to_csv(index=False).encode()}) as served:
         get(tmp_path, f"{served.address}/shop.csv", loader="table", columns={"item_id": "sku"})
 
     assert len(PreparedDataLoader(tmp_path / "prepared").load()) == len(table)
+    with opened(f"sqlite:///{tmp_path / 'events.db'}") as engine:
+        users, items = (latest_rows(engine, name, limit=1000) for name in ("users", "items"))
+    assert (len(users), len(items)) == (table["user_id"].nunique(), table["sku"].nunique())
+    assert sum(user["ratings"] for user in users) == len(table)
 
 
 def test_refused_data_leave_their_report_and_bad_lines_are_set_aside(tmp_path: Path) -> None:
@@ -137,7 +144,10 @@ def test_what_tuning_finds_is_what_training_takes(dataset: dsl.Dataset, tracking
     assert all(params[f"model.{option}"] == str(value) for option, value in configs[found].items())
 
 
-def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:
+def test_a_model_goes_from_training_to_the_registry(
+    dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCREENTEST_EVENTS_URL", f"sqlite:///{tmp_path / 'events.db'}")
     run_ids = []
     for name in ("popularity", "ease"):
         run_id = tmp_path / f"{name}.run_id"
@@ -190,6 +200,16 @@ def test_a_model_goes_from_training_to_the_registry(dataset: dsl.Dataset, tracki
     assert (champion.model, challenger.model) == ("popularity", "ease")
     assert len(list_versions(tracker, "recommender")) == 2
     assert "ease" in (tmp_path / "leaderboard.html").read_text()
+    with opened(f"sqlite:///{tmp_path / 'events.db'}") as engine:
+        kept = {row["version"]: row for row in latest_rows(engine, "models", limit=9)}
+    assert {version: row["model"] for version, row in kept.items()} == {"1": "popularity", "2": "ease"}
+    assert kept["2"]["metrics"]["ndcg_at_5"] == pytest.approx(metrics.metadata["ndcg_at_5"], abs=1e-6)
+    provenance = kept["2"]["provenance"]
+    assert (provenance["data.source"], kept["2"]["run_id"]) == (
+        PreparedDataLoader(dataset.path).provenance().source,
+        run_ids[1],
+    )
+    assert provenance["code.version"]
 
 
 def test_an_unknown_model_makes_no_run(dataset: dsl.Dataset, tracking_uri: str, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from events.live_traffic import JOB, count_new, mark_told, untold
 from events.records import Exposure, Outcome
 from events.store import EventStore
 from events.worker_jobs import claim_job, load_job, note_round, release_job
+from serving.processes import poll
 
 TIMEOUT_S = 10
 #: Sessions lie around it.
@@ -166,6 +169,38 @@ def test_several_readers_at_once_add_each_commit_once(engine: Engine, store: Eve
     ended.set()
     for reader in readers:
         reader.join()
+    count_new(engine)
+    assert counted(engine) == whole_log(engine)
+
+
+_READER = """
+import sys
+from events import live_traffic
+from events.database import opened
+live_traffic._COMMITS_AT_ONCE = 1
+with opened(sys.argv[1]) as engine:
+    while True:
+        live_traffic.count_new(engine)
+"""
+
+
+def test_a_reader_that_is_killed_again_and_again_leaves_neither_a_gap_nor_a_double(
+    engine: Engine, store: EventStore, url: str
+) -> None:
+    draw, places = random.Random(8), []
+    for _ in range(4):
+        reader = subprocess.Popen([sys.executable, "-c", _READER, url])
+        before = load_job(engine, JOB).position
+        try:
+            for first in (0, 15, 30):
+                traffic(store, draw, 40, first)
+            # In the middle of its work, wherever that is.
+            assert poll(lambda past=before: load_job(engine, JOB).position > past, 30)
+        finally:
+            reader.kill()
+            reader.wait()
+        places.append(load_job(engine, JOB).position)
+    assert places == sorted(set(places))
     count_new(engine)
     assert counted(engine) == whole_log(engine)
 

@@ -15,7 +15,7 @@ from core.errors import TrackingError
 from events.worker_jobs import load_job
 from monitoring import rounds
 from monitoring.alive import main as alive_main
-from monitoring.rounds import Job, Rounds
+from monitoring.rounds import Job, Rounds, pause_s
 from serving.processes import poll
 
 WAIT_S = 30
@@ -61,6 +61,11 @@ def test_a_failing_job_is_told_once_tried_again_and_holds_up_no_other(
         "failing failed, is tried again: MLflow is down",
         "failing works again",
     ]
+
+
+def test_pauses_double_up_to_a_minute_however_long_it_fails() -> None:
+    assert [pause_s(2.0, failures) for failures in (0, 1, 4, 5, 100_000)] == [2.0, 4.0, 32.0, 60.0, 60.0]
+    assert [pause_s(3600.0, failures) for failures in (0, 1, 100_000)] == [3600.0] * 3
 
 
 def test_one_worker_at_a_time_and_the_next_takes_over_from_who_stopped(engine: Engine) -> None:
