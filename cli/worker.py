@@ -62,18 +62,17 @@ def worker(
         raise ConfigError("no event database: set SCREENTEST_EVENTS_URL, or give --events")
     if not settings.mlflow_tracking_uri and any(name in _WITH_MLFLOW for name in names):
         raise ConfigError(f"MLFLOW_TRACKING_URI is not set, and the jobs {', '.join(_WITH_MLFLOW)} need MLflow")
-    _touch(alive_file)
-    _log_to_stderr()
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-    with opened(address) as engine, _reaping(names):
-        own = {"SCREENTEST_EVENTS_URL": address}
-        stopped = Event()
-        retraining = Retraining(engine, settings, name, stopped=stopped, environment=own, lease_s=LEASE_S)
-        work = _jobs(names, engine, settings, retraining)
-        rounds = Rounds(engine, name, work, stopped=stopped, alive=lambda: _touch(alive_file))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
-        went_well = rounds.run(once=once)
+    with _told_to_stop() as stopped:
+        # Whoever sees it alive may tell it to stop.
+        _touch(alive_file)
+        _log_to_stderr()
+        with opened(address) as engine, _reaping(names):
+            own = {"SCREENTEST_EVENTS_URL": address}
+            retraining = Retraining(engine, settings, name, stopped=stopped, environment=own, lease_s=LEASE_S)
+            work = _jobs(names, engine, settings, retraining)
+            rounds = Rounds(engine, name, work, stopped=stopped, alive=lambda: _touch(alive_file))
+            went_well = rounds.run(once=once)
     if once and not went_well:
         raise typer.Exit(1)
 
@@ -107,6 +106,18 @@ def _names(text: str) -> list[str]:
     if strangers or not names:
         raise ConfigError(f"--jobs {text!r}, must name some of {', '.join(JOBS)}")
     return names
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Event]:
+    """Set by SIGTERM and Ctrl-C for the length of a block."""
+    stopped = Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

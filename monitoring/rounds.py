@@ -158,4 +158,4 @@ class Rounds:
 def pause_s(every_s: float, failures: int) -> float:
     """Seconds until the next round, after so many failures in a row: doubled by each, up to a minute."""
     # An MLflow that is away over a weekend has failed more often than a float has powers of two.
-    return min(every_s * 2 ** min(failures, 30), max(every_s, _LONGEST_PAUSE_S))
+    return min(every_s * 2.0 ** min(failures, 30), max(every_s, _LONGEST_PAUSE_S))
