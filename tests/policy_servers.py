@@ -39,6 +39,13 @@ class Policy:
     models: dict[str, str]
     names: Iterator[int]
 
+    @classmethod
+    def at(cls, process: ServerProcess, url: str, models: dict[str, str]) -> Policy:
+        """A server that runs on an event log."""
+        return cls(
+            httpx.Client(base_url=process.url, trust_env=False, timeout=30), url, process, models, itertools.count()
+        )
+
     def route(self, **changes: Any) -> Route:
         """Put a route of a fresh experiment in force."""
         name = f"exp-{next(self.names)}"
