@@ -8,9 +8,10 @@ that it was not tuned on.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -189,6 +190,38 @@ class VectorIndex:
         if found.n_probe:
             found._index.nprobe = found.n_probe
         return found
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What an artifact stores: ``index`` (bytes of faiss's own format), and what was measured."""
+        import faiss
+
+        return {
+            "index": faiss.serialize_index(self._index),
+            "kind": np.array(self.kind),
+            "recall": np.array(self.recall),
+            "n_probe": np.array(self.n_probe),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> VectorIndex:
+        """What ``arrays`` gave.
+
+        Raises:
+            KeyError: One is missing.
+            ValueError: They hold no index.
+        """
+        import faiss
+
+        kind, n_probe = str(arrays["kind"]), int(arrays["n_probe"])
+        if kind not in get_args(Kind):
+            raise ValueError(f"an index of kind {kind!r}, must be one of {', '.join(get_args(Kind))}")
+        try:
+            index = faiss.deserialize_index(arrays["index"])
+        except RuntimeError as error:
+            raise ValueError(f"no vector index ({str(error).splitlines()[0]})") from error
+        if n_probe:
+            index.nprobe = n_probe
+        return cls(index, cast("Kind", kind), float(arrays["recall"]), n_probe)
 
 
 def exact_search(vectors: Floats, queries: Floats, k: int) -> Nearest:
