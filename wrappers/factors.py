@@ -111,11 +111,13 @@ class FactorRecommender(RecommenderWrapper):
         # A model of a time before there were candidates goes on as it was judged: it scores all items.
         self._two_stage = TwoStage(self._scored(), self.config, found) if found else None
 
+    def retrieval_told(self) -> dict[str, Any]:
+        """What was measured when candidate sources were built, by their names; empty where all items are scored."""
+        return {} if self._two_stage is None else self._two_stage.told()
+
     def _artifact(self) -> Artifact:
-        made = super()._artifact()
-        if self._two_stage is None:
-            return made
-        return replace(made, header={**made.header, "retrieval": self._two_stage.told()})
+        made, told = super()._artifact(), self.retrieval_told()
+        return replace(made, header={**made.header, "retrieval": told}) if told else made
 
     def _found(self, two_stage: TwoStage, asked: Asked) -> Recommendations:
         """One user's list, by the scores of candidates alone; by those of all items where they are too few."""

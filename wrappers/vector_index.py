@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -153,43 +152,6 @@ class VectorIndex:
             raise DataError(f"queries have {asked.shape[1]} numbers, the items' vectors {self.dimension}")
         score, item_index = self._index.search(asked, k)
         return Nearest(item_index, np.where(item_index < 0, -np.inf, score).astype(np.float32))
-
-    def save(self, path: Path) -> None:
-        """Write it as one file of faiss's own format, with what was measured beside it in ``path.json``.
-
-        Raises:
-            OSError: They cannot be written.
-        """
-        import json
-
-        import faiss
-
-        faiss.write_index(self._index, str(path))
-        about = {"kind": self.kind, "recall": self.recall, "n_probe": self.n_probe}
-        path.with_name(f"{path.name}.json").write_text(json.dumps(about), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: Path) -> VectorIndex:
-        """Read what ``save`` wrote.
-
-        Raises:
-            DataError: A file is missing or no index.
-        """
-        import json
-
-        import faiss
-
-        try:
-            about = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-            index = faiss.read_index(str(path))
-            found = cls(index, about["kind"], float(about["recall"]), int(about["n_probe"]))
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise DataError(
-                f"holds no vector index ({str(error).splitlines()[0]}); build it again", file=str(path)
-            ) from error
-        if found.n_probe:
-            found._index.nprobe = found.n_probe
-        return found
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What an artifact stores: ``index`` (bytes of faiss's own format), and what was measured."""
