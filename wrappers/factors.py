@@ -131,7 +131,8 @@ class FactorRecommender(RecommenderWrapper):
     def _scored(self) -> Scored:
         config = self.config
         vectors = self._user_factors, self._item_factors
-        return Scored(self.known, *vectors, IndexPlan(recall=config.index_recall), with_new=config.explore_slots > 0)
+        plan = IndexPlan(recall=config.index_recall, depth=config.candidates_per_source)
+        return Scored(self.known, *vectors, plan, with_new=config.explore_slots > 0)
 
     def _unit(self, item_index: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Item factors of length 1, or 0."""

@@ -38,6 +38,8 @@ class IndexPlan:
         quantise_from: As many items, or more, are kept in a byte per number instead of four.
         recall: Share of the truly best items that an approximate search must find, above 0, at most 1.
         k: Length of the lists that recall is measured at.
+        depth: How many are searched for where recall is measured: more than ``k`` where the best of what is found are
+            then picked by whole numbers. Never fewer than ``k``.
         n_queries: Queries for tuning, and as many again for measuring.
         seed: Of the sample that lists are learned from, and of the queries drawn.
     """
@@ -46,6 +48,7 @@ class IndexPlan:
     quantise_from: int = 1_000_000
     recall: float = 0.97
     k: int = 10
+    depth: int = 0
     n_queries: int = 1_000
     seed: int = 0
 
@@ -131,7 +134,7 @@ class VectorIndex:
         index.nprobe = n_probe
         measured = drawn[half:] if half < len(drawn) else drawn
         truth = best[half:] if half < len(drawn) else best
-        found = index.search(measured, plan.k)[1]
+        found = index.search(measured, max(plan.k, plan.depth))[1]
         return cls(index, kind, _recall(found, truth), n_probe)
 
     def search(self, queries: Floats, k: int) -> Nearest:
@@ -257,12 +260,12 @@ def _tuned(index: Any, queries: Floats, best: npt.NDArray[np.int64], plan: Index
 
 def _reaches(index: Any, n_probe: int, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> bool:
     index.nprobe = n_probe
-    return _recall(index.search(queries, plan.k)[1], best) >= plan.recall
+    return _recall(index.search(queries, max(plan.k, plan.depth))[1], best) >= plan.recall
 
 
 def _recall(found: npt.NDArray[np.int64], best: npt.NDArray[np.int64]) -> float:
-    hits = (found[:, :, np.newaxis] == best[:, np.newaxis, :]) & (best >= 0)[:, np.newaxis, :]
-    return float(hits.any(axis=1).sum() / max(int((best >= 0).sum()), 1))
+    hits = sum(int(np.isin(truth[truth >= 0], row).sum()) for row, truth in zip(found, best, strict=True))
+    return hits / max(int((best >= 0).sum()), 1)
 
 
 def _checked(vectors: Floats, name: str) -> Floats:
