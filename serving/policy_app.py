@@ -30,8 +30,8 @@ from serving.load_shed import LoadShed
 from serving.management.application import Management, fastapi_application
 from serving.metrics import PolicyMetrics
 from serving.policy_requests import parse_choose, parse_update
-from serving.recommendation_requests import RECOMMENDATIONS
-from serving.recommendations import FEEDBACK, GiveFeedback, Recommend
+from serving.recommendation_requests import FEEDBACK, RECOMMENDATIONS
+from serving.recommendations import GiveFeedback, Recommend
 from serving.routing import Routing
 from serving.traceparent import Traced
 

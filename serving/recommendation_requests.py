@@ -17,7 +17,7 @@ from serving.policy_requests import MAX_K, ChooseRequest, understood
 from serving.request_fields import finite, id_text, known_fields, limited, one_of
 from wrappers.reason_words import LANGUAGES
 
-RECOMMENDATIONS = "/recommendations"
+RECOMMENDATIONS, FEEDBACK = "/recommendations", "/feedback"
 MAX_EXCLUDED = 1000
 
 #: Of a rating the stars count, which nobody but the caller knows.

@@ -6,16 +6,17 @@ costs a fraction of it.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
 
 from core.event_kinds import EventKind
 from serving.policy_requests import MAX_K
-from serving.recommendation_requests import MAX_EXCLUDED
+from serving.recommendation_requests import FEEDBACK, MAX_EXCLUDED, RECOMMENDATIONS
 from serving.request_fields import MAX_ID
 
-Id = int | str
+Id = int | Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
 
 class _Document(BaseModel):
@@ -88,9 +89,9 @@ class Feedback(_Document):
     kind: EventKind | None = "click"
     reward: float | None = None
     """1 where it is not given; a rating needs it."""
-    decision_id: Id | None = Field(None)
+    decision_id: Id | None = None
     """Of the list it was shown in; without it the latest that showed the item to the user."""
-    arm: str | None = Field(None, max_length=MAX_ID)
+    arm: Id | None = None
     """The decision's own, where it is not given."""
     ts: float | None = None
     """When, seconds since 1970; now, where it is not given."""
@@ -106,7 +107,42 @@ class FeedbackAnswer(_Document):
     decision_id: str
 
 
-class Refused(_Document):
-    """400, 413, 429, 503: why, and what to do."""
+def openapi_parts() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both routes for an OpenAPI document: its paths, and its schemas."""
+    models = (RecommendationRequest, RecommendationAnswer, Feedback, FeedbackAnswer)
+    _, schemas = models_json_schema(
+        [(each, "validation") for each in models], ref_template="#/components/schemas/{model}"
+    )
+    paths = {
+        path: {
+            "post": {
+                "tags": ["lists"],
+                "summary": summary,
+                "description": description,
+                "operationId": path.strip("/"),
+                "requestBody": {"required": True, "content": _json(asked)},
+                "responses": {"200": {"description": answered.__doc__, "content": _json(answered)}},
+            }
+        }
+        for path, summary, description, asked, answered in (
+            (
+                RECOMMENDATIONS,
+                "A list for a user, with ranks, reasons and the model's version",
+                "Decided and recorded as /choose does it; to a decision_id sent again, what was answered before.",
+                RecommendationRequest,
+                RecommendationAnswer,
+            ),
+            (
+                FEEDBACK,
+                "What a user did with an item",
+                "As /update, but the arm need not be known. Cached lists of the user are forgotten.",
+                Feedback,
+                FeedbackAnswer,
+            ),
+        )
+    }
+    return paths, dict(schemas["$defs"])
 
-    error: str
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -18,8 +18,6 @@ from serving.direct_paths import send_json
 from serving.http_errors import json_object
 from serving.recommendation_requests import parse_feedback, parse_recommendation
 
-FEEDBACK = "/feedback"
-
 
 class Recommend:
     """``POST /recommendations`` as a bare ASGI endpoint.
