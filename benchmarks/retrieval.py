@@ -38,11 +38,11 @@ def factors(data: Path | None) -> tuple[Floats, Floats]:
     return state["user_factors"], state["item_factors"]
 
 
-def many(items: Floats, n: int, rng: np.random.Generator) -> Floats:
-    """Items repeated to n, each with noise."""
-    found = items[rng.integers(len(items), size=n)]
+def many(items: Floats, parents: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
+    """Items repeated as often as they are named, each time with other noise."""
+    found = items[parents]
     spread = NOISE * items.std(axis=0)
-    for start in range(0, n, 1_000_000):
+    for start in range(0, len(found), 1_000_000):
         part = found[start : start + 1_000_000]
         part += rng.standard_normal(part.shape, np.float32) * spread
     return found
@@ -60,7 +60,7 @@ def main() -> int:
         users, items = (rng.standard_normal((n, WIDTH), np.float32) for n in (4_000, given.items))
     else:
         users, few = factors(given.data)
-        items = many(few, given.items, rng)
+        items = many(few, rng.integers(len(few), size=given.items), rng)
     users = users[rng.permutation(len(users))]
     tuned_on, asked = users[: len(users) // 2], users[len(users) // 2 :][:1_000]
     before = resident()

@@ -61,18 +61,18 @@ class Outcome:
 
     Attributes:
         user_id: Who.
-        arm: The variant the item was shown by.
+        arm: The variant the item was shown by; None: whichever its exposure has.
         item_id: Which item.
         reward: A finite number; a click counts if it is positive.
         ts: When, seconds since 1970.
         kind: click, like, purchase …
-        decision_id: The exposure it belongs to; None: the latest that shows this item to this user by this arm, not
+        decision_id: The exposure it belongs to; None: the latest that shows this item to this user (by this arm), not
             later than ``ts``.
         meta: Whatever the caller wants kept.
     """
 
     user_id: str
-    arm: str
+    arm: str | None
     item_id: str
     reward: float
     ts: float

@@ -192,7 +192,7 @@ def _insert_outcomes(
     for (outcome, meta), found in zip(entries, placed, strict=True):
         if isinstance(found, Place):
             # The first of a batch stands, as the first of the log does.
-            row = _outcome_row(outcome, meta, found.decision_id, commit_number)
+            row = _outcome_row(outcome, meta, found, commit_number)
             rows.setdefault((found.decision_id, outcome.item_id, outcome.kind), row)
     new = statements.insert_outcomes(connection, list(rows.values())) if rows else set()
     receipts: list[OutcomeReceipt | BadInput] = []
@@ -232,14 +232,14 @@ def _exposure_row(exposure: Exposure) -> _ExposureRow:
     return _ExposureRow(values)
 
 
-def _outcome_row(outcome: Outcome, meta: str, decision_id: str, commit_number: int) -> dict[str, Any]:
+def _outcome_row(outcome: Outcome, meta: str, found: Place, commit_number: int) -> dict[str, Any]:
     return {
-        "decision_id": decision_id,
+        "decision_id": found.decision_id,
         "item_id": outcome.item_id,
         "kind": outcome.kind,
         "reward": outcome.reward,
         "user_id": outcome.user_id,
-        "arm": outcome.arm,
+        "arm": found.arm,
         "ts": outcome.ts,
         "meta": meta,
         "commit_number": commit_number,

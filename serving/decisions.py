@@ -105,7 +105,7 @@ class Decisions:
         """
         start = time.perf_counter()
         until = start + self._deadline_s
-        known = self._replies.find(asked.decision_id, asked.user_id) if asked.decision_id else None
+        known = self._replies.find(asked.decision_id, asked.user_id, asked.path) if asked.decision_id else None
         if known is not None and known.body:
             return known.body
         active = self._routing.active
@@ -121,7 +121,7 @@ class Decisions:
             return await self._unrecorded(active, assigned, asked, told, until)
         if answer.trouble is not None:
             if asked.decision_id:
-                self._replies.keep(decision.decision_id or "", Reply(asked.user_id, b""))
+                self._replies.keep(decision.decision_id or "", Reply(asked.user_id, b"", asked.path))
             raise answer.trouble
         self._metrics.note_list(
             active.route.experiment, assigned.variant, answer.listing.features, time.perf_counter() - start
@@ -130,7 +130,7 @@ class Decisions:
             self._metrics.degraded.labels(assigned.variant, answer.degraded).inc()
         body = orjson.dumps(told(decision))
         if asked.decision_id:
-            body = self._replies.keep(asked.decision_id, Reply(asked.user_id, body)).body
+            body = self._replies.keep(asked.decision_id, Reply(asked.user_id, body, asked.path)).body
         if known is not None:
             # It failed before: once its list is answered, no look may still find the failure.
             left_s = max(0.0, until - time.perf_counter())

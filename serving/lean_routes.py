@@ -41,6 +41,7 @@ class Recommend:
 
     def __init__(self, model: PinnedModel, seconds: ModelSeconds) -> None:
         self._model = model
+        self._made_by = {"model": model.wrapper.name, "model_version": model.version}
         self._seconds = seconds.of("recommend")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +53,7 @@ class Recommend:
         start = time.perf_counter()
         document = await json_object(receive)
         [answer] = await self._model.answer([document])
-        listed = {"items": answer["items"], "cold": answer["cold"], "model_version": self._model.version}
+        listed = {"items": answer["items"], "cold": answer["cold"], **self._made_by}
         listed.update((name, answer[name]) for name in _REMARKS if name in answer)
         await send_json(send, orjson.dumps(listed))
         self._seconds.observe(time.perf_counter() - start)

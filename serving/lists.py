@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.errors import ServerError
 from serving.circuit_breaker import CircuitBreaker, State
@@ -41,6 +41,7 @@ class Answer(NamedTuple):
         error: It failed, or was not asked.
         trouble: Why there is no list at all.
         degraded: Whose list stood in: ``control``, ``remembered`` or ``popular``; empty for the variant's own.
+        cached: It was made before.
     """
 
     listing: Listing
@@ -48,6 +49,7 @@ class Answer(NamedTuple):
     error: bool = False
     trouble: ServerError | None = None
     degraded: str = ""
+    cached: bool = False
 
 
 class Lists:
@@ -169,7 +171,12 @@ class Lists:
         told = False
         try:
             listing = await self._models.recommend(
-                server, asked.user_id, asked.k, timeout_s=max(allowed_s, _TOO_LITTLE_S)
+                server,
+                asked.user_id,
+                asked.k,
+                asked.explain,
+                asked.exclude_items,
+                timeout_s=max(allowed_s, _TOO_LITTLE_S),
             )
             told = True
             if breaker.succeeded():
@@ -209,10 +216,15 @@ class Lists:
         if not self._spare_lists:
             return None, ""
         makers = (own, active.contestants[active.control])
-        remembered = spare(self._remembered.find(asked.user_id, makers), asked.k)
+        left_out = {str(item) for item in asked.exclude_items}
+        remembered = spare(_without(left_out, self._remembered.find(asked.user_id, makers)), asked.k)
         if remembered is not None:
             return remembered, "remembered"
-        return spare(self._popular.items, asked.k), "popular"
+        return spare(_without(left_out, self._popular.items), asked.k), "popular"
+
+
+def _without(left_out: set[str], items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in items if str(item["item_id"]) not in left_out] if left_out else items
 
 
 def _left_alone(server: Contestant) -> ServerError:

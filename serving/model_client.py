@@ -26,6 +26,8 @@ class Listing(NamedTuple):
         features: What the model knew of the user, e.g. ``store`` or ``default``; None from a model without features.
         cold: The model knows nothing of the user and gave popularity order.
         text: The server's whole answer, as it came; empty for a list that none gave.
+        model: Name of the model that made it; empty where the server does not tell.
+        version: Its version.
     """
 
     items: list[dict[str, Any]]
@@ -33,6 +35,8 @@ class Listing(NamedTuple):
     features: str | None = None
     cold: bool = False
     text: bytes = b""
+    model: str = ""
+    version: str = ""
 
 
 class Catalogue(NamedTuple):
@@ -59,7 +63,14 @@ class ModelClient:
         self._http = LeanHttp()
 
     async def recommend(
-        self, server: Contestant, user_id: str, k: int, explain: str | None = None, *, timeout_s: float | None = None
+        self,
+        server: Contestant,
+        user_id: str,
+        k: int,
+        explain: str | None = None,
+        exclude_items: Sequence[int | str] = (),
+        *,
+        timeout_s: float | None = None,
     ) -> Listing:
         """The server's list for a user.
 
@@ -68,12 +79,17 @@ class ModelClient:
             user_id: Anyone; unknown users get popularity order.
             k: 1 … 1000.
             explain: Language of a reason for each item, e.g. "en"; None: no reasons.
+            exclude_items: What must not be in it.
             timeout_s: Counts as failed after this; None: after this client's own.
 
         Raises:
             ServerError: No answer in time, no connection, or an answer that is no list of that version.
         """
-        asked = {"user_id": user_id, "k": k} if explain is None else {"user_id": user_id, "k": k, "explain": explain}
+        asked: dict[str, Any] = {"user_id": user_id, "k": k}
+        if explain is not None:
+            asked["explain"] = explain
+        if exclude_items:
+            asked["exclude_items"] = exclude_items
         body = orjson.dumps(asked)
         answer, text = await self._document(
             server, "/recommend", body, self._timeout_s if timeout_s is None else timeout_s
@@ -142,7 +158,8 @@ def _listing(server: Contestant, answer: Any, text: bytes) -> Listing:
     except (KeyError, TypeError) as error:
         raise ServerError(f"model server {server.url} answered something else than a list") from error
     _check_version(server, version)
-    return Listing(items, item_ids, features, bool(answer.get("cold", False)), text)
+    cold, model = bool(answer.get("cold", False)), str(answer.get("model", ""))
+    return Listing(items, item_ids, features, cold, text, model, version)
 
 
 def _check_version(server: Contestant, version: str) -> None:

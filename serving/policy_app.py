@@ -30,6 +30,8 @@ from serving.load_shed import LoadShed
 from serving.management.application import Management, fastapi_application
 from serving.metrics import PolicyMetrics
 from serving.policy_requests import parse_choose, parse_update
+from serving.recommendation_requests import FEEDBACK, RECOMMENDATIONS
+from serving.recommendations import GiveFeedback, Recommend
 from serving.routing import Routing
 from serving.traceparent import Traced
 
@@ -72,6 +74,10 @@ class Policy:
         self._spare_lists = spare_lists
         self._max_under_way = max_under_way
         self._metrics = PolicyMetrics(lambda: store.waiting)
+        self._posted: dict[str, ASGIApp] = {
+            RECOMMENDATIONS: Recommend(lambda: self._decisions, k),
+            FEEDBACK: GiveFeedback(lambda: self._decisions),
+        }
         self._lists: Lists
         self._decisions: Decisions
 
@@ -86,8 +92,10 @@ class Policy:
 
     def application(self, management: Management) -> ASGIApp:
         """The ASGI application; ``management`` is for people, away from the hot path."""
-        app = DirectPaths({("GET", "/choose"): self._choose_directly}, self._behind(management))
-        return Traced(LoadShed(app, ("/choose", "/update"), self._max_under_way, self._metrics.shed))
+        posted = self._posted
+        direct = {("GET", "/choose"): self._choose_directly, **{("POST", path): app for path, app in posted.items()}}
+        app = DirectPaths(direct, self._behind(management))
+        return Traced(LoadShed(app, ("/choose", "/update", *posted), self._max_under_way, self._metrics.shed))
 
     def _behind(self, management: Management) -> FastAPI:
         @asynccontextmanager
@@ -103,6 +111,8 @@ class Policy:
             HttpRoute("/healthz", self.healthz, methods=["GET"]),
             HttpRoute("/readyz", self.readyz, methods=["GET"]),
             HttpRoute("/metrics", self.metrics, methods=["GET"]),
+            # Here for the answer to other methods.
+            *(HttpRoute(path, app, methods=["POST"]) for path, app in self._posted.items()),
         ]
         return fastapi_application([*routes, *management.routes], lifespan)
 

@@ -22,10 +22,12 @@ class Reply(NamedTuple):
     Attributes:
         user_id: Who asked.
         body: The JSON answered; empty if no list could be given, which may be tried again.
+        path: Where it asked.
     """
 
     user_id: str
     body: bytes
+    path: str = "/choose"
 
 
 class Replies:
@@ -42,15 +44,17 @@ class Replies:
         self._bytes = 0
         self._replies: OrderedDict[str, Reply] = OrderedDict()
 
-    def find(self, decision_id: str, user_id: str) -> Reply | None:
+    def find(self, decision_id: str, user_id: str, path: str = "/choose") -> Reply | None:
         """The reply to this key; None if it is new, or too old to be remembered.
 
         Raises:
-            BadInput: The key was another user's.
+            BadInput: The key was another user's, or another path's, whose answers look different.
         """
         found = self._replies.get(decision_id)
         if found is not None and found.user_id != user_id:
             raise BadInput(f"decision_id {decision_id!r} was used for another user; send a new one for each request")
+        if found is not None and found.path != path:
+            raise BadInput(f"decision_id {decision_id!r} was used at {found.path}; send a new one for each request")
         return found
 
     def keep(self, decision_id: str, reply: Reply) -> Reply:

@@ -2,13 +2,16 @@
 
     GET  /choose?user_id=17&context={"session_id": "s1"}    {"arm", "items", "decision_id", "experiment", "step"}
     POST /update   {"user_id", "arm", "item_id", "reward", "ts", "meta", "decision_id"?, "kind"?}
+    POST /recommendations {"user_id", "num_recommendations"?, "context"?, "exclude_items"?, "include_explanation"?}
+    POST /feedback        {"user_id", "item_id", "kind"?, "reward"?, "decision_id"?}      (recommendation_schema.py)
     GET  /healthz, /readyz, /metrics, /routes      POST /routes/refresh
     /experiments…, /model…, /preview?user_id=17, /ws/experiments/NAME                         (for people: docs/API.md)
     GET  /docs, /openapi.json                                                                 (all of them, described)
 
 A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
-under way than can be answered in time, /choose and /update answer 429 with Retry-After. Where something is down,
-/choose answers with a lesser list and says so in "degraded", /update with 503 and Retry-After: docs/DEGRADATION.md.
+under way than can be answered in time, /choose, /recommendations, /update and /feedback answer 429 with Retry-After.
+Where something is down, the first two answer with a lesser list and say so in "degraded", the others with 503 and
+Retry-After: docs/DEGRADATION.md.
 
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 SQLite event log is refused; on PostgreSQL there may be several.

@@ -10,11 +10,11 @@ from pydantic import Field
 from scipy import sparse
 
 from wrappers.factors import FactorRecommender, smoother
-from wrappers.recommender_config import RecommenderConfig
+from wrappers.retrieval.config import RetrievalConfig
 from wrappers.search_space import Choices, Numbers
 
 
-class ALSConfig(RecommenderConfig):
+class ALSConfig(RetrievalConfig):
     """Hyperparameters of ALS, chosen inside ml-latest-small's training part (benchmarks/model_defaults.py)."""
 
     embedding_size: int = Field(32, ge=1)
@@ -76,6 +76,6 @@ class ALS(FactorRecommender):
         They sum to the score but for what the last alternation, which ends with the items, left unsolved.
         """
         rated, items, confidence = self._rated(user_index), self._item_factors, self.config.confidence
-        normal = items.T @ items + (confidence - 1.0) * items[rated].T @ items[rated]
+        normal = self._gram() + (confidence - 1.0) * items[rated].T @ items[rated]
         normal += self.config.reg * np.eye(items.shape[1], dtype=np.float32)
         return rated, smoother(normal, confidence * items[rated], items[item_index])

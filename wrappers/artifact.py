@@ -32,9 +32,12 @@ import pandas as pd
 from core.errors import ConfigError, DataError
 from wrappers.base import ModelWrapper
 from wrappers.registry import model
+from wrappers.texts import STRINGS
 
 FORMAT = 1
 HEADER = "model.json"
+#: A group of arrays of more than this is kept as it is.
+_COMPRESSED_BYTES = 256 << 20
 _DOCUMENTS = (".yaml", ".json", ".py")
 
 
@@ -88,7 +91,10 @@ def write_artifact(folder: Path, artifact: Artifact) -> None:
 
 def _write_files(folder: Path, artifact: Artifact) -> None:
     for group, arrays in artifact.arrays.items():
-        np.savez_compressed(folder / f"{group}.npz", allow_pickle=False, **arrays)
+        # Compressed, gigabytes of factors would be hardly smaller and take minutes.
+        large = sum(array.nbytes for array in arrays.values()) > _COMPRESSED_BYTES
+        write = np.savez if large else np.savez_compressed
+        write(folder / f"{group}.npz", allow_pickle=False, **arrays)
     for name, table in artifact.tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
     for name, text in artifact.texts.items():
@@ -121,7 +127,7 @@ def read_artifact(folder: Path) -> Artifact:
                 with np.load(path, allow_pickle=False) as stored:
                     arrays[path.stem] = {key: stored[key] for key in stored.files}
             elif path.suffix == ".parquet":
-                tables[path.stem] = pd.read_parquet(path, use_threads=False)
+                tables[path.stem] = _table(path)
             elif path.suffix == ".txt":
                 texts[path.stem] = path.read_bytes().decode()
             elif path.suffix == ".onnx":
@@ -133,6 +139,15 @@ def read_artifact(folder: Path) -> Artifact:
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read ({error}); train the model again", file=str(path)) from error
     return Artifact(header, arrays, tables, texts, graphs, parts, documents)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A table whose texts stay in one buffer: as Python's strings they would take several times the memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = {pa.string(): STRINGS, pa.large_string(): STRINGS}
+    return pq.read_table(path, use_threads=False).to_pandas(types_mapper=texts.get, use_threads=False)
 
 
 def load_wrapper(folder: str | Path) -> ModelWrapper:

@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from wrappers.factors import FactorRecommender
 from wrappers.pairwise_sgd import PairwiseSGD, Steps
-from wrappers.recommender_config import RecommenderConfig
 from wrappers.reported_epochs import reported_epochs
+from wrappers.retrieval.config import RetrievalConfig
 from wrappers.search_space import Choices, Numbers
 
 
-class BPRConfig(RecommenderConfig):
+class BPRConfig(RetrievalConfig):
     """Hyperparameters of BPR, by trials inside ml-latest-small's training part. The grid in
     benchmarks/model_defaults.py was not run to its end.
     """

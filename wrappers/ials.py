@@ -10,13 +10,13 @@ from pydantic import Field
 from scipy import sparse
 
 from wrappers.factors import FactorRecommender, smoother
-from wrappers.recommender_config import RecommenderConfig
 from wrappers.reported_epochs import reported_epochs
+from wrappers.retrieval.config import RetrievalConfig
 from wrappers.ridge_rows import ridge_rows
 from wrappers.search_space import Choices, Numbers
 
 
-class IALSConfig(RecommenderConfig):
+class IALSConfig(RetrievalConfig):
     """Hyperparameters of iALS, by trials inside ml-latest-small's training part. The grid in
     benchmarks/model_defaults.py was not run to its end.
     """
@@ -91,6 +91,6 @@ class IALS(FactorRecommender):
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """The summands of each score (Hu, Koren & Volinsky 2008, section 5). See the base."""
         rated, items = self._rated(user_index), self._item_factors
-        normal = self.config.unobserved_weight * items.T @ items + items[rated].T @ items[rated]
+        normal = self.config.unobserved_weight * self._gram() + items[rated].T @ items[rated]
         normal += np.diag(np.full(items.shape[1], self._penalty(np.array(len(rated)), len(items))))
         return rated, smoother(normal, items[rated], items[item_index])

@@ -41,6 +41,11 @@ class ItemTraits(NamedTuple):
     is_new: npt.NDArray[np.bool_]
 
 
+def depth_of(k: int) -> int:
+    """How many of a user's best items a list of k is chosen from."""
+    return max(_DEPTH_PER_PLACE * k, _MIN_DEPTH)
+
+
 def shaped_lists(
     scores: npt.NDArray[np.float32],
     item_index: npt.NDArray[np.int64],
@@ -67,7 +72,7 @@ def shaped_lists(
     [[0, 2]]
     """
     n, m = scores.shape
-    depth = max(_DEPTH_PER_PLACE * k, _MIN_DEPTH)
+    depth = depth_of(k)
     items, listed = np.full((n, k), PADDING), np.full((n, k), np.nan, np.float32)
     unsettled = np.zeros(n, np.bool_)
     per_item = 1 + traits.genres.shape[1]

@@ -84,8 +84,7 @@ def causes_of(
 def by_popularity(known: TrainingData, item_index: npt.NDArray[np.int64], kind: Kind) -> list[Cause]:
     """How many rated each item: all there is to say where a model looks at nothing else."""
     counts = known.popularity[item_index].astype(np.int64)
-    highest = len(known.items) - max(1, len(known.items) // 10)
-    top = counts >= np.partition(known.popularity, highest)[highest]
+    top = counts >= known.top_popularity
     return [
         Cause(kind, 1.0, n_raters=count, is_top=is_top and count > 1 and kind != "new")
         for count, is_top in zip(counts.tolist(), top.tolist(), strict=True)
@@ -116,7 +115,7 @@ def by_history(model: RecommenderWrapper, user_index: int, item_index: npt.NDArr
     rated, contributions = found
     # Year and decade may have to make room for others.
     terms = model.shared_terms(user_index, item_index, _MOST_TERMS + 2) or [[]] * len(item_index)
-    titles = [natural_title(title) for title in model.known.titles[rated].tolist()]
+    titles = [natural_title(title) for title in model.known.titles[rated]]
     years = model.known.catalogue["year"].iloc[rated].fillna(0).tolist()
     return [
         _of_ratings(titles, years, speaking, shared)

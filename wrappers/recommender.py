@@ -365,7 +365,7 @@ class RecommenderWrapper(ModelWrapper):
         self.restore(artifact.arrays["state"])
 
     def _items(self, index: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> list[dict[str, Id | float]]:
-        ids, titles = self.known.items.ids[index].tolist(), self.known.titles[index].tolist()
+        ids, titles = self.known.items.ids[index].tolist(), self.known.titles[index]
         return [
             {"item_id": item_id, "title": title, "score": score}
             for item_id, title, score in zip(ids, titles, scores.tolist(), strict=True)

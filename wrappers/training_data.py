@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,19 @@ from scipy import sparse
 from core.errors import DataError
 from core.ids import UNKNOWN, IdIndex
 from core.interactions import Interactions, to_csr
+from wrappers.texts import STRINGS, Texts
+
+
+class GenreSets(NamedTuple):
+    """Items are of few different sets of genres, however many they are.
+
+    Attributes:
+        flags: (n_sets, n_genres) uint8, 1 where the genre is in the set; genres ascending; n_genres may be 0.
+        of_item: (n_items,) int32, which set an item has.
+    """
+
+    flags: npt.NDArray[np.uint8]
+    of_item: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class TrainingData:
             ``item_index``.
         history: (n_users, n_items) float32, 1 where a training rating exists whatever its value.
         catalogue: One row per item in ``item_index`` order: item_id, title (the id as text where none is known),
-            year (missing where unknown), genres (joined by ``|``, empty where unknown).
+            year (missing where unknown), genres (joined by ``|``, empty where unknown); texts in one buffer each.
     """
 
     users: IdIndex
@@ -59,14 +72,27 @@ class TrainingData:
         return np.bincount(self.history.indices, minlength=len(self.items)).astype(np.float32)
 
     @cached_property
-    def titles(self) -> npt.NDArray[np.object_]:
-        """(n_items,) str."""
-        return self.catalogue["title"].to_numpy(object)
+    def titles(self) -> Texts:
+        """(n_items) texts."""
+        return Texts(self.catalogue["title"])
+
+    @cached_property
+    def genre_sets(self) -> GenreSets:
+        """Which genres each item is of."""
+        of_item, sets = pd.factorize(self.catalogue["genres"])
+        flags = pd.Series(sets, dtype=object).str.get_dummies("|")
+        return GenreSets(flags.to_numpy(np.uint8), of_item.astype(np.int32))
 
     @cached_property
     def genre_flags(self) -> npt.NDArray[np.uint8]:
         """(n_items, n_genres) uint8, 1 where the item is of the genre; genres ascending; n_genres may be 0."""
-        return self.catalogue["genres"].str.get_dummies("|").to_numpy(np.uint8)
+        return self.genre_sets.flags[self.genre_sets.of_item]
+
+    @cached_property
+    def top_popularity(self) -> float:
+        """What the least popular of the most popular tenth of the items has."""
+        highest = len(self.items) - max(1, len(self.items) // 10)
+        return float(np.partition(self.popularity, highest)[highest])
 
     @cached_property
     def is_new(self) -> npt.NDArray[np.bool_]:
@@ -98,7 +124,7 @@ class TrainingData:
             (np.ones(len(indices), np.float32), indices, arrays["history_indptr"]), shape=(len(users), len(items))
         )
         history.check_format(full_check=True)
-        return cls(users, items, history, catalogue)
+        return cls(users, items, history, catalogue.astype({"title": STRINGS, "genres": STRINGS}))
 
 
 def _ids_of_table(interactions: Interactions, rated: IdIndex) -> npt.NDArray[Any]:
@@ -127,4 +153,5 @@ def _catalogue(interactions: Interactions, items: IdIndex) -> pd.DataFrame:
     for place, genre in zip(position.tolist(), interactions.genres["genre"].tolist(), strict=True):
         if place != UNKNOWN:
             genres[place] = f"{genres[place]}|{genre}" if genres[place] else genre
-    return pd.DataFrame({"item_id": items.ids, "title": title, "year": year, "genres": genres})
+    texts = {"title": STRINGS, "genres": STRINGS}
+    return pd.DataFrame({"item_id": items.ids, "title": title, "year": year, "genres": genres}).astype(texts)

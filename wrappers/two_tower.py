@@ -10,6 +10,7 @@ from scipy import sparse
 
 from wrappers.factors import FactorRecommender
 from wrappers.pytorch_lightning import LightningConfig, PytorchLightningWrapper
+from wrappers.retrieval.config import RetrievalConfig
 from wrappers.search_space import Choices, Numbers
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wrappers.lightning_loop import TrainingTask
 
 
-class TwoTowerConfig(LightningConfig):
+class TwoTowerConfig(LightningConfig, RetrievalConfig):
     """Hyperparameters of the two towers, chosen inside ml-latest-small's training part
     (benchmarks/model_defaults.py).
     """

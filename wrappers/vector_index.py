@@ -8,9 +8,9 @@ that it was not tuned on.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ class IndexPlan:
         quantise_from: As many items, or more, are kept in a byte per number instead of four.
         recall: Share of the truly best items that an approximate search must find, above 0, at most 1.
         k: Length of the lists that recall is measured at.
+        depth: How many are searched for where recall is measured: more than ``k`` where the best of what is found are
+            then picked by whole numbers. Never fewer than ``k``.
         n_queries: Queries for tuning, and as many again for measuring.
         seed: Of the sample that lists are learned from, and of the queries drawn.
     """
@@ -46,6 +48,7 @@ class IndexPlan:
     quantise_from: int = 1_000_000
     recall: float = 0.97
     k: int = 10
+    depth: int = 0
     n_queries: int = 1_000
     seed: int = 0
 
@@ -131,7 +134,7 @@ class VectorIndex:
         index.nprobe = n_probe
         measured = drawn[half:] if half < len(drawn) else drawn
         truth = best[half:] if half < len(drawn) else best
-        found = index.search(measured, plan.k)[1]
+        found = index.search(measured, max(plan.k, plan.depth))[1]
         return cls(index, kind, _recall(found, truth), n_probe)
 
     def search(self, queries: Floats, k: int) -> Nearest:
@@ -153,42 +156,37 @@ class VectorIndex:
         score, item_index = self._index.search(asked, k)
         return Nearest(item_index, np.where(item_index < 0, -np.inf, score).astype(np.float32))
 
-    def save(self, path: Path) -> None:
-        """Write it as one file of faiss's own format, with what was measured beside it in ``path.json``.
-
-        Raises:
-            OSError: They cannot be written.
-        """
-        import json
-
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What an artifact stores: ``index`` (bytes of faiss's own format), and what was measured."""
         import faiss
 
-        faiss.write_index(self._index, str(path))
-        about = {"kind": self.kind, "recall": self.recall, "n_probe": self.n_probe}
-        path.with_name(f"{path.name}.json").write_text(json.dumps(about), encoding="utf-8")
+        return {
+            "index": faiss.serialize_index(self._index),
+            "kind": np.array(self.kind),
+            "recall": np.array(self.recall),
+            "n_probe": np.array(self.n_probe),
+        }
 
     @classmethod
-    def load(cls, path: Path) -> VectorIndex:
-        """Read what ``save`` wrote.
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> VectorIndex:
+        """What ``arrays`` gave.
 
         Raises:
-            DataError: A file is missing or no index.
+            KeyError: One is missing.
+            ValueError: They hold no index.
         """
-        import json
-
         import faiss
 
+        kind, n_probe = str(arrays["kind"]), int(arrays["n_probe"])
+        if kind not in get_args(Kind):
+            raise ValueError(f"an index of kind {kind!r}, must be one of {', '.join(get_args(Kind))}")
         try:
-            about = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-            index = faiss.read_index(str(path))
-            found = cls(index, about["kind"], float(about["recall"]), int(about["n_probe"]))
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise DataError(
-                f"holds no vector index ({str(error).splitlines()[0]}); build it again", file=str(path)
-            ) from error
-        if found.n_probe:
-            found._index.nprobe = found.n_probe
-        return found
+            index = faiss.deserialize_index(arrays["index"])
+        except RuntimeError as error:
+            raise ValueError(f"no vector index ({str(error).splitlines()[0]})") from error
+        if n_probe:
+            index.nprobe = n_probe
+        return cls(index, cast("Kind", kind), float(arrays["recall"]), n_probe)
 
 
 def exact_search(vectors: Floats, queries: Floats, k: int) -> Nearest:
@@ -262,12 +260,12 @@ def _tuned(index: Any, queries: Floats, best: npt.NDArray[np.int64], plan: Index
 
 def _reaches(index: Any, n_probe: int, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> bool:
     index.nprobe = n_probe
-    return _recall(index.search(queries, plan.k)[1], best) >= plan.recall
+    return _recall(index.search(queries, max(plan.k, plan.depth))[1], best) >= plan.recall
 
 
 def _recall(found: npt.NDArray[np.int64], best: npt.NDArray[np.int64]) -> float:
-    hits = (found[:, :, np.newaxis] == best[:, np.newaxis, :]) & (best >= 0)[:, np.newaxis, :]
-    return float(hits.any(axis=1).sum() / max(int((best >= 0).sum()), 1))
+    hits = sum(int(np.isin(truth[truth >= 0], row).sum()) for row, truth in zip(found, best, strict=True))
+    return hits / max(int((best >= 0).sum()), 1)
 
 
 def _checked(vectors: Floats, name: str) -> Floats:

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from serving.http_errors import Json
 from serving.management.answers import Refusal
 from serving.management.docs_page import docs_html
+from serving.recommendation_schema import openapi_parts
 
 TITLE = "Screentest policy server"
 OPENAPI_PATH, DOCS_PATH = "/openapi.json", "/docs"
@@ -41,9 +42,10 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=TITLE, version=_version(), description=_DESCRIPTION, routes=app.routes)
         lean = yaml.safe_load((files(__package__) / "lean_routes.yaml").read_text(encoding="utf-8"))
-        document["paths"] = {**lean["paths"], **document["paths"]}
+        paths, described = openapi_parts()
+        document["paths"] = {**lean["paths"], **paths, **document["paths"]}
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**lean["components"]["schemas"], "Refusal": Refusal.model_json_schema()}
+        schemas |= {**lean["components"]["schemas"], **described, "Refusal": Refusal.model_json_schema()}
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for operations in document["paths"].values():

@@ -20,8 +20,9 @@ from events.store import EventStore
 from serving.lanes import DealtRoute
 from serving.management.parts import management_of
 from serving.policy_app import Policy
-from serving.policy_requests import MAX_ID, MAX_K
+from serving.policy_requests import MAX_K
 from serving.preview import Preview
+from serving.request_fields import MAX_ID
 from serving.routing import Routing
 from tests.managed_server import Managed
 
