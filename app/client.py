@@ -48,12 +48,13 @@ class PolicyServer:
         self._timeout = (connect_timeout_s, read_timeout_s)
 
     def experiments(self) -> list[dict[str, Any]]:
-        """Every experiment in a few facts, the latest first; empty before the first.
+        """Every rollout in a few facts, the latest first; empty before the first.
 
         Raises:
             ServerError: The server is down, or answers something else.
         """
-        return self._get("/experiments", "experiments")
+        # A/B/n tests and bandits have other figures than the page shows.
+        return self._get("/experiments", "experiments", kind="rollout")
 
     def experiment(self, name: str) -> dict[str, Any]:
         """One experiment with looks, steps and words.

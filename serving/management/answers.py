@@ -151,6 +151,45 @@ class ServersBody(BaseModel):
     )
 
 
+class RetrainBody(BaseModel):
+    """What is to be trained."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    models: list[str] = Field(
+        default=["popularity", "item_knn", "ease"],
+        min_length=1,
+        max_length=20,
+        description="Names of models (screentest models list), each once.",
+    )
+    configs: dict[str, dict[str, Any]] = Field(default={}, description="Hyperparameters by model.")
+    seed: int = Field(default=42, ge=0, le=2**31 - 1, description="Of the split and the bootstrap.")
+    reason: str = Field(default="", max_length=500, description="Why, for people.")
+
+
+class Retrain(Answer):
+    """A request to train again."""
+
+    id: int
+    state: Literal["waiting", "running", "done", "failed"]
+    arguments: dict[str, Any]
+    reason: str
+    requested_by: str
+    progress: str = Field(description="How far it is.")
+    message: str = Field(description="How it ended.")
+    run: str = Field(description="Folder of the run.")
+    result: dict[str, Any] = Field(description="Of one that is done: pinned URIs of champion and challenger.")
+    requested_at: float
+    started_at: float | None
+    finished_at: float | None
+
+
+class RetrainList(Answer):
+    """The latest requests, the last one first."""
+
+    requests: list[Retrain]
+
+
 class VersionOf(Answer):
     """A version of the registered model."""
 

@@ -32,7 +32,7 @@ class BackOffice:
     """Asks one kind of clerk. Make it anywhere; use and ``close`` it in one event loop.
 
     Args:
-        role: Of the clerk: ``results`` or ``registry``.
+        role: Of the clerk: ``results``, ``registry`` or ``arguments``.
         environment: What it gets beside this process's own, the event log's URL among it: everybody on the machine may
             read command lines.
     """

@@ -1,4 +1,4 @@
-"""The other end of the back office: ``python -m serving.management.clerk results|registry``.
+"""The other end of the back office: ``python -m serving.management.clerk results|registry|arguments``.
 
 Reads a question a line from standard input and writes an answer a line to standard output: ``{"answer": …}``, or
 ``{"kind": "bad_input" | "conflict" | "failure", "error": reason}``. Ends with its standard input, or when nobody has
@@ -56,9 +56,17 @@ def registry_clerk() -> Callable[[dict[str, Any]], Any]:
     return lambda _question: registry_document(settings)
 
 
+def arguments_clerk() -> Callable[[dict[str, Any]], Any]:
+    """Answers the arguments of a training run with all of them, checked: that imports the models that are named."""
+    from wrappers.retrain_arguments import RetrainArguments
+
+    return lambda given: RetrainArguments.parse(given).model_dump()
+
+
 ROLES: dict[str, Callable[[], Callable[[dict[str, Any]], Any]]] = {
     "results": results_clerk,
     "registry": registry_clerk,
+    "arguments": arguments_clerk,
 }
 
 

@@ -39,14 +39,14 @@ def docs_html(document: Mapping[str, Any]) -> str:
     groups: dict[str, list[Operation]] = {}
     for path, operations in document["paths"].items():
         for method, told in operations.items():
-            groups.setdefault(told.get("tags", ["other"])[0], []).append(_operation(method, path, told))
+            groups.setdefault(told.get("tags", ["other"])[0], []).append(_operation(method, path, told, document))
     source = (files(__package__) / "docs.html.jinja").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     schemas = {name: _json(schema) for name, schema in document["components"]["schemas"].items()}
     return page.render(info=document["info"], groups=groups, schemas=schemas)
 
 
-def _operation(method: str, path: str, told: Mapping[str, Any]) -> Operation:
+def _operation(method: str, path: str, told: Mapping[str, Any], document: Mapping[str, Any]) -> Operation:
     success = next(told["responses"][status] for status in sorted(told["responses"]) if status.startswith("2"))
     return Operation(
         method=method.upper(),
@@ -63,9 +63,16 @@ def _operation(method: str, path: str, told: Mapping[str, Any]) -> Operation:
             for one in told.get("parameters", [])
         ],
         body=_schema_of(told.get("requestBody", {})),
-        answers=[(status, one["description"]) for status, one in sorted(told["responses"].items())],
+        answers=[(status, _said(one, document)) for status, one in sorted(told["responses"].items())],
         answer=_schema_of(success),
     )
+
+
+def _said(response: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """What a status means; one that several operations share stands among the components."""
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    return str(response["description"])
 
 
 def _type(schema: Mapping[str, Any]) -> str:

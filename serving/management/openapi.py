@@ -33,7 +33,7 @@ _REFUSALS = {
     "404": "There is no such thing.",
     "409": "Its state, or that of something else, forbids it.",
     "413": "The body is too long.",
-    "503": "Something behind the server is down, or it has too much to do; come back after Retry-After.",
+    "503": "Something behind the server is down; come back after Retry-After.",
 }
 
 
@@ -44,7 +44,9 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         lean = yaml.safe_load((files(__package__) / "lean_routes.yaml").read_text(encoding="utf-8"))
         paths, described = openapi_parts()
         document["paths"] = {**lean["paths"], **paths, **document["paths"]}
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        components = document.setdefault("components", {})
+        components["responses"] = lean["components"]["responses"]
+        schemas = components.setdefault("schemas", {})
         schemas |= {**lean["components"]["schemas"], **described, "Refusal": Refusal.model_json_schema()}
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)

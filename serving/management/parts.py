@@ -16,6 +16,7 @@ from serving.management.application import Beside, Management
 from serving.management.back_office import BackOffice
 from serving.management.experiments_api import ExperimentsApi
 from serving.management.model_api import ModelApi
+from serving.management.retrain_api import RetrainApi
 from serving.management.watch import Watch
 from serving.routing import Routing
 
@@ -46,14 +47,15 @@ def management_of(
     """
     results = BackOffice("results", {"SCREENTEST_EVENTS_URL": events_url})
     registry = BackOffice("registry", _mlflow_limits(settings))
+    arguments = BackOffice("arguments", {})
     timeout_s = settings.model_timeout_s
     experiments = ExperimentsApi(engine, results, server.refresh_route, timeout_s=timeout_s)
     asked = registry if settings.mlflow_tracking_uri else None
     model = ModelApi(settings.mlflow_model_name, asked, routing, server.counters, timeout_s=timeout_s)
     watch = Watch(lambda name: state_document(engine, name))
     return Management(
-        [experiments.router(), model.router()],
-        beside=[_ended(results), _ended(registry), watch.lifespan],
+        [experiments.router(), model.router(), RetrainApi(engine, arguments).router()],
+        beside=[*map(_ended, (results, registry, arguments)), watch.lifespan],
         routes=[*pages, watch.route()],
     )
 

@@ -24,6 +24,7 @@ EVERYWHERE = {
     ("model server", "mlflow", "5000"),
     ("model server", "redis", "6379"),
     ("mlflow", "postgresql", "5432"),
+    ("policy-server", "mlflow", "5000"),
     ("worker", "mlflow", "5000"),
     ("worker", "redis", "6379"),
 }

@@ -40,7 +40,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
     url = f"sqlite:///{tmp_path_factory.mktemp('layers') / 'events.db'}"
     store, engine, settings = EventStore(url), open_database(url), load_settings()
     routing = Routing(engine, DealtRoute)
-    policy = Policy(store, routing, k=10, model_timeout_s=1, max_under_way=8)
+    policy = Policy(store, routing, k=10, model_timeout_s=1, deadline_s=1, max_under_way=8)
     pages = Preview(routing, k=10, model_timeout_s=1).routes()
     found: list[Any] = [policy.application(management_of(engine, url, routing, policy, settings, pages))]
     while not isinstance(found[-1], FastAPI):
