@@ -10,6 +10,8 @@ PLANT  ?=
 MODELS ?=
 JSON   ?=
 JOBS   ?= 2
+# Minutes of the soak in `make test-long`
+SOAK   ?= 30
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE  ?= screentest-python:0.1.0
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
@@ -35,6 +37,7 @@ test: lint ## Everything that must be green
 
 test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long --timeout 1800
+	@$(BIN)/python -m benchmarks.soak --minutes $(SOAK)
 
 e2e-kind: ## A rollout on a real cluster: docker, kind, kubectl and helm must be there (tests/e2e/kind.sh)
 	@tests/e2e/kind.sh

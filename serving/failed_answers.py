@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from serving.lists import LEFT_ALONE
 from serving.model_client import LATE
 from serving.rollout_folder import RolloutFolder, RolloutRequest
 
@@ -45,6 +46,15 @@ def failed_answers(log: Path, variant: str) -> FailedAnswers:
     return FailedAnswers(late, len(failed) - late)
 
 
+def left_alone(log: Path, variant: str) -> bool:
+    """Whether a variant's server failed so often in a row that it was not asked for a while; arguments as above."""
+    if not log.exists():
+        return False
+    return any(
+        f": {variant}: " in line and LEFT_ALONE in line for line in log.read_text("utf-8", "replace").splitlines()
+    )
+
+
 def failure_hints(
     folder: RolloutFolder, request: RolloutRequest, reasons: Sequence[str]
 ) -> tuple[tuple[str, str], ...]:
@@ -66,6 +76,8 @@ def failure_hints(
         limit = "the time allowed" if request.model_timeout_s is None else f"{request.model_timeout_s:g} s"
         late = f"{found.late:,} of the challenger's answers took longer than {limit}"
         text = f"{late}, {found.other:,} failed otherwise ({log})"
+        if left_alone(log, "challenger"):
+            text += "; sessions for which it was not asked, right after several failures, count as failed too"
         if found.late:
             text += f"; against late ones: a longer SCREENTEST_MODEL_TIMEOUT_S, {fewer}; {_MODELS}"
         hints.append(("failed answers", text))

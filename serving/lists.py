@@ -20,6 +20,8 @@ from serving.spare_lists import PopularList, RememberedLists, spare
 
 #: Of the deadline, kept back for the control where the variant takes all of its time; at most a quarter of it.
 STAND_IN_S = 0.5
+#: What the log says when a breaker opens.
+LEFT_ALONE = "is left alone until it answers again"
 #: No server answers in less.
 _TOO_LITTLE_S = 0.005
 #: Somebody no model knows: what such a user gets is popular.
@@ -199,7 +201,7 @@ class Lists:
     def _note_failure(self, breaker: CircuitBreaker, server: Contestant, variant: str) -> None:
         was_closed = breaker.state == "closed"
         if breaker.failed() and was_closed:
-            _log.warning("%s: model server %s is left alone until it answers one in a while", variant, server.url)
+            _log.warning("%s: model server %s %s", variant, server.url, LEFT_ALONE)
 
     async def _stand_in(
         self, active: ActiveRoute, control: Contestant | None, own: Contestant, asked: ChooseRequest, until: float

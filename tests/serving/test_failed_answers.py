@@ -59,6 +59,13 @@ def test_who_reads_of_errors_is_told_which_and_what_helps(folder: RolloutFolder)
     )
 
 
+def test_who_reads_of_errors_is_told_that_some_calls_were_not_made(folder: RolloutFolder) -> None:
+    line = "2026-11-29 02:32:08,413 WARNING serving.lists: challenger: model server http://c is left alone until it answers"
+    (folder.servers / "policy.log").write_text(f"{LOG}{line} again\n")
+    [(_, text)] = failure_hints(folder, request(folder), ("error_rate",))
+    assert "sessions for which it was not asked, right after several failures, count as failed too" in text
+
+
 def test_settings_are_named_where_answers_were_late_alone(folder: RolloutFolder) -> None:
     (folder.servers / "policy.log").write_text(LOG.splitlines()[-1])
     [(_, text)] = failure_hints(folder, request(folder), ("error_rate",))
