@@ -9,6 +9,7 @@ import pytest
 
 from core.settings import load_settings
 from serving.failed_answers import FailedAnswers, failed_answers, failure_hints
+from serving.lists import LEFT_ALONE
 from serving.logs import JsonLines
 from serving.rollout_folder import RolloutFolder, RolloutRequest
 
@@ -60,8 +61,8 @@ def test_who_reads_of_errors_is_told_which_and_what_helps(folder: RolloutFolder)
 
 
 def test_who_reads_of_errors_is_told_that_some_calls_were_not_made(folder: RolloutFolder) -> None:
-    line = "2026-11-29 02:32:08,413 WARNING serving.lists: challenger: model server http://c is left alone until it answers"
-    (folder.servers / "policy.log").write_text(f"{LOG}{line} again\n")
+    line = f"2026-11-29 02:32:08,413 WARNING serving.lists: challenger: model server http://c {LEFT_ALONE}\n"
+    (folder.servers / "policy.log").write_text(LOG + line)
     [(_, text)] = failure_hints(folder, request(folder), ("error_rate",))
     assert "sessions for which it was not asked, right after several failures, count as failed too" in text
 
