@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     analyze,
+    audit,
     bandit,
     benchmark,
     cross_validate,
@@ -19,6 +20,7 @@ from cli import (
     events,
     features,
     forecast,
+    keys,
     models,
     ope,
     pipeline,
@@ -52,12 +54,14 @@ app.command("analyze")(analyze.analyze)
 app.command("simulate")(simulate.simulate)
 app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
+app.command("audit")(audit.audit)
 app.add_typer(bandit.app, name="bandit", help="What a live bandit knows, and making that again from the log.")
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(database.app, name="database", help="The event database: its version, and bringing it up to date.")
 app.add_typer(events.app, name="events", help="The event log as Parquet files, and what is kept of it.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
+app.add_typer(keys.app, name="keys", help="Who may use a policy server, and what for.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
 app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
 app.add_typer(rollout.app, name="rollout", help="Look at a rollout, resume one that was killed, or route without one.")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -155,6 +156,14 @@ class Settings(BaseSettings):
     """Where model servers run: ``local`` (processes of this machine), ``kserve``; see serving/deployers/registry.py."""
     kserve: KServeSettings = Field(default_factory=KServeSettings)
 
+    access: Literal["", "open", "keys"] = ""
+    """Whether the policy server asks for API keys (SECURITY.md). Empty: where other machines reach it, not on a
+    loopback address; ``open``: nowhere, ``keys``: everywhere."""
+    api_key: SecretStr = SecretStr("")
+    """What the clients in here (simulated users, controller, review page) send to a policy server that asks."""
+    cors_origins: list[str] = []
+    """Origins whose web pages may use the policy server, e.g. ``[https://shop.example]``; none by default."""
+
     host: str = "127.0.0.1"
     mlflow_port: int = Field(5000, ge=0, le=65535)
     policy_port: int = Field(8080, ge=0, le=65535)
@@ -166,6 +175,15 @@ class Settings(BaseSettings):
     """A model server that has not answered after this counts as an error."""
     connections: int = Field(24, ge=1, le=512)
     """Concurrent simulated sessions."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_exact(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
+                raise ValueError(f"{origin!r} is no origin; give scheme://host[:port] exactly, without a path or *")
+        return value
 
     @field_validator("mlflow_model_stage")
     @classmethod

@@ -188,7 +188,13 @@ def _traffic(request: RolloutRequest, policy: PolicyProcess, settings: Settings)
     config = ClickConfig(n_visitors=request.n_visitors, k=request.k or settings.k)
     world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
     policy.wait_alive(settings.server_start_timeout_s)
-    return Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant])
+    return Traffic(
+        policy.url,
+        world,
+        connections=request.connections,
+        multiplier=MULTIPLIERS[request.plant],
+        api_key=policy.api_key,
+    )
 
 
 def _drive_to_the_end(

@@ -84,6 +84,11 @@ class PolicyMetrics:
         by_features = None if features is None else self.features.labels(arm, features)
         return self.decisions.labels(experiment, arm), self.choose_seconds.labels(arm), by_features
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where they are."""
+        return self._registry
+
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,6 +60,11 @@ class Policy:
         self._metrics = PolicyMetrics(lambda: store.waiting)
         self._lists: Lists
         self._decisions: Decisions
+
+    @property
+    def counters(self) -> CollectorRegistry:
+        """What Prometheus reads."""
+        return self._metrics.registry
 
     def application(self, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
         """The ASGI application; ``pages`` are further routes, for people."""

@@ -7,7 +7,14 @@ import json
 import sys
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from core.api_key import authorization
 from core.errors import ServerError
+from core.settings import load_settings
+from events.api_keys import Role
+from serving.access.guarded import asks_for_keys
+from serving.access.own_key import OwnKey
 from serving.processes import ServerCommand, ServerProcess
 
 _REFRESH_TIMEOUT_S = 10.0
@@ -23,6 +30,10 @@ class PolicyProcess:
         port: 0 takes any free one.
         k: Length of a list; None: the setting.
         model_timeout_s: A model server that has not answered after this has failed; None: the setting.
+        role: Of the key that this process gets where the server asks for one.
+
+    Attributes:
+        api_key: That key; empty where it asks for none.
     """
 
     def __init__(
@@ -34,7 +45,11 @@ class PolicyProcess:
         port: int = 0,
         k: int | None = None,
         model_timeout_s: float | None = None,
+        role: Role = "operator",
     ) -> None:
+        keys = asks_for_keys(load_settings().access, host)
+        self._own_key = OwnKey(events_url, role) if keys else None
+        self.api_key = self._own_key.text if self._own_key else SecretStr("")
         given = {"--k": k, "--model-timeout-s": model_timeout_s}
         port_file = folder / "policy.port"
         self._server = ServerProcess(
@@ -84,7 +99,7 @@ class PolicyProcess:
         host, port = self._server.url.removeprefix("http://").rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=_REFRESH_TIMEOUT_S)
         try:
-            connection.request("POST", "/routes/refresh")
+            connection.request("POST", "/routes/refresh", headers=authorization(self.api_key))
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
             if answer.status != 200:
@@ -107,3 +122,6 @@ class PolicyProcess:
     def stop(self) -> None:
         """End it in order, so that what it has queued is committed."""
         self._server.stop()
+        if self._own_key is not None:
+            self._own_key.end()
+            self._own_key = None

@@ -8,6 +8,8 @@
 A list by a model with features carries "features": store, or what it had instead (partial, default). With more requests
 under way than can be answered in time, /choose and /update answer 503 with Retry-After.
 
+Where other machines reach it callers must have an API key (serving/access, SECURITY.md).
+
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 SQLite event log is refused; on PostgreSQL there may be several.
 """
@@ -28,7 +30,10 @@ from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
 from events.database import open_database
 from events.store import EventStore
+from serving.access.guarded import guarded
+from serving.access.request_head import LimitedHead
 from serving.experiment_pages import ExperimentPages
+from serving.http_errors import MAX_BODY_BYTES
 from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
 from serving.policy_app import Policy
@@ -90,15 +95,7 @@ def serve(
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
     pages = [*ExperimentPages(engine).routes(), *preview.routes()]
-    config = uvicorn.Config(
-        policy.application(pages),
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_GRACE_S,
-        # Nobody asks for the caller's address.
-        proxy_headers=False,
-    )
+    app = policy.application(pages)
     gc.collect()
     gc.freeze()
     # The log's writer thread takes the interpreter lock several times per commit; under load it would wait up to 5 ms
@@ -106,9 +103,22 @@ def serve(
     sys.setswitchinterval(0.0005)
     bound = announce(sock, port_file)
     _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
-    # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    with guarded(app, engine, settings, sock.getsockname()[0], policy.counters) as application:
+        config = uvicorn.Config(
+            application,
+            http=LimitedHead,
+            ws_max_size=MAX_BODY_BYTES,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_S,
+            # A caller could say any address.
+            proxy_headers=False,
+        )
+        # Uvicorn has shut down in order when it raises the Ctrl-C it caught.
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[sock])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
