@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from core.api_key import NO_KEY
 from core.errors import ConfigError
 from core.settings import KServeSettings
 from events.database import open_database
@@ -73,7 +74,7 @@ def start_page(
     port: int,
     folder: Path,
     timeout_s: float,
-    page_key: SecretStr = SecretStr(""),
+    page_key: SecretStr = NO_KEY,
 ) -> Iterator[str]:
     """The review page in front of a policy server; its address. Stopped at the end of the block.
 

@@ -7,9 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from core.api_key import authorization
+from core.api_key import NO_KEY, authorization
 from core.errors import ServerError
 from core.settings import load_settings
 from events.api_keys import Role
@@ -49,7 +47,7 @@ class PolicyProcess:
     ) -> None:
         keys = asks_for_keys(load_settings().access, host)
         self._own_key = OwnKey(events_url, role) if keys else None
-        self.api_key = self._own_key.text if self._own_key else SecretStr("")
+        self.api_key = self._own_key.text if self._own_key else NO_KEY
         given = {"--k": k, "--model-timeout-s": model_timeout_s}
         port_file = folder / "policy.port"
         self._server = ServerProcess(

@@ -22,7 +22,7 @@ import orjson
 from pydantic import SecretStr
 from yarl import URL
 
-from core.api_key import authorization
+from core.api_key import NO_KEY, authorization
 from core.errors import ServerError
 from core.ids import UNKNOWN
 from events.aggregate import RecordedSession
@@ -99,7 +99,7 @@ class Traffic:
         connections: int = 24,
         multiplier: float = 1.0,
         timeout_s: float = 10.0,
-        api_key: SecretStr = SecretStr(""),
+        api_key: SecretStr = NO_KEY,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._update_url = URL(f"{self._base_url}/update")

@@ -33,19 +33,6 @@ class KnownKey:
         key: As the database holds it.
     """
 
-    __slots__ = (
-        "changes",
-        "digest",
-        "expires_at",
-        "id",
-        "name",
-        "noted_at",
-        "rank",
-        "requests",
-        "role",
-        "traffic_only",
-    )
-
     def __init__(self, key: ApiKey) -> None:
         self.id = key.id
         self.name = key.name

@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, with a limit for a request's head: httptools has none and would take gigabytes of headers."""
+"""HTTP as uvicorn speaks it, with a limit for a request's head: httptools has none, and takes gigabytes of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What each route of the policy server asks of a caller: the one table of it.
 
-A path that is not in it is for admins, so a new route is closed until it has a line here; a test holds the table against
-the routes of the application.
+A path that is not in it is for admins, so a new route is closed until it has a line here; a test holds the table
+against the routes of the application.
 """
 
 from __future__ import annotations
