@@ -63,6 +63,7 @@ def _rule(who: str, method: str) -> Rule:
 
 #: Of what is not in the table.
 UNLISTED = Rule("admin", traffic=False, audited=True)
+UNLISTED_READ = UNLISTED._replace(audited=False)
 #: By method and path, for the paths without a variable part.
 _EXACT = {
     (method, path): _rule(who, method)
@@ -96,7 +97,7 @@ def rule_for(method: str, path: str) -> Rule:
         # Not match(): that takes a line break after the last sign for the end.
         if its_method == method and pattern.fullmatch(path):
             return rule
-    return UNLISTED if method != "GET" else UNLISTED._replace(audited=False)
+    return UNLISTED_READ if method in _READS else UNLISTED
 
 
 def subject_of(path: str) -> str:
