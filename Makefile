@@ -15,7 +15,7 @@ SOAK   ?= 30
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE  ?= screentest-python:0.1.0
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
-              serving_paths choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
+              serving_paths access_cost choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
 .PHONY: help demo up down test test-long e2e-kind image image-test lint bench lock clean
 

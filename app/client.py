@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from pydantic import SecretStr
 
+from core.api_key import authorization
 from core.errors import BadInput, ServerError
 from core.settings import load_settings
 from experiments.figures import Language
@@ -39,12 +41,19 @@ class PolicyServer:
         address: ``http://host:port``.
         connect_timeout_s: Nobody there after this: it is down.
         read_timeout_s: No answer after this: it is down as well.
+        api_key: What it asks for; a viewer's will do. None: the setting api_key.
     """
 
     def __init__(
-        self, address: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
+        self,
+        address: str,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        api_key: SecretStr | None = None,
     ) -> None:
         self.address = address
+        self._headers = authorization(load_settings().api_key if api_key is None else api_key)
         self._timeout = (connect_timeout_s, read_timeout_s)
 
     def experiments(self) -> list[dict[str, Any]]:
@@ -90,7 +99,7 @@ class PolicyServer:
             # A proxy that the environment names is for the world outside.
             session.trust_env = False
             try:
-                answer = session.get(url, params=query, timeout=self._timeout)
+                answer = session.get(url, params=query, headers=self._headers, timeout=self._timeout)
                 document = answer.json()
                 if answer.status_code == 200:
                     return document[part] if part else document

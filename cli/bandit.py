@@ -52,8 +52,14 @@ def rebuild(name: Name, events: Events = "", json: Json = False) -> None:
 
     It may be done while they run: what they know is a function of the log, so all have the same afterwards.
     """
-    for state, _, _ in _opened(name, events):
-        _tell(name, state.rebuild(), json, same_as_log=True)
+    from events.audit import audit_command
+    from events.database import writing
+
+    for state, _, engine in _opened(name, events):
+        known = state.rebuild()
+        with writing(engine) as connection:
+            audit_command(connection, "bandit rebuild", name)
+        _tell(name, known, json, same_as_log=True)
 
 
 def _opened(name: str, events: str) -> Iterator[tuple[BanditState, Any, Any]]:

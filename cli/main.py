@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     analyze,
+    audit,
     bandit,
     benchmark,
     cross_validate,
@@ -20,6 +21,7 @@ from cli import (
     experiment,
     features,
     forecast,
+    keys,
     models,
     ope,
     pipeline,
@@ -57,6 +59,7 @@ app.command("ope")(ope.ope)
 app.command("decide")(decide.decide)
 app.command("retrain")(retrain.retrain)
 app.command("worker")(worker.worker)
+app.command("audit")(audit.audit)
 app.add_typer(bandit.app, name="bandit", help="What a live bandit knows, and making that again from the log.")
 app.add_typer(data.app, name="data", help="Check, describe and make rating data.")
 app.add_typer(database.app, name="database", help="The event database: its version, and what is in it.")
@@ -64,6 +67,7 @@ app.add_typer(events.app, name="events", help="The event log as Parquet files, a
 app.add_typer(experiment.app, name="experiment", help="A/B/n tests and bandits on live traffic: draft to results.")
 app.add_typer(features.app, name="features", help="Build the features that models rank on, and look at them.")
 app.add_typer(forecast.app, name="forecast", help="Hold what was foretold of an uplift against what a test found.")
+app.add_typer(keys.app, name="keys", help="Who may use a policy server, and what for.")
 app.add_typer(models.app, name="models", help="The recommenders that can be auditioned.")
 app.add_typer(pipeline.app, name="pipeline", help="Compile the Kubeflow pipelines and run them on this machine.")
 app.add_typer(

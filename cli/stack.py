@@ -126,6 +126,7 @@ def _stack(folder: RunFolder, settings: Settings) -> Iterator[dict[str, str]]:
                 ports["review page"],
                 folder.path / "up",
                 settings.server_start_timeout_s,
+                served.page_key,
             )
         )
         yield {"review page": page, "MLflow": mlflow, **served.addresses}

@@ -7,10 +7,12 @@ come from the environment only.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -162,6 +164,14 @@ class Settings(BaseSettings):
 
     log_format: Literal["text", "json"] = "text"
     """Of what servers say on standard error: lines for people, or one JSON object a line."""
+    access: Literal["", "open", "keys"] = ""
+    """Whether the policy server asks for API keys (SECURITY.md). Empty: where other machines reach it, not on a
+    loopback address; ``open``: nowhere, ``keys``: everywhere."""
+    api_key: SecretStr = SecretStr("")
+    """What the clients in here (simulated users, controller, review page) send to a policy server that asks."""
+    cors_origins: list[str] = []
+    """Origins whose web pages may use the policy server, e.g. ``[https://shop.example]``; none by default."""
+
     host: str = "127.0.0.1"
     mlflow_port: int = Field(5000, ge=0, le=65535)
     policy_port: int = Field(8080, ge=0, le=65535)
@@ -180,6 +190,20 @@ class Settings(BaseSettings):
     def choose_deadline_s(self) -> float:
         """``choose_deadline_ms`` in seconds, whatever it was set to or left at."""
         return self.model_timeout_s + 0.5 if self.choose_deadline_ms is None else self.choose_deadline_ms / 1000
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """As pydantic's; of addresses without what may be a password in them: user, and query."""
+        for name, value in super().__repr_args__():
+            yield name, _without_secrets(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_exact(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}" or "*" in origin:
+                raise ValueError(f"{origin!r} is no origin; give scheme://host[:port] exactly, without a path or *")
+        return value
 
     @field_validator("mlflow_model_stage")
     @classmethod
@@ -206,6 +230,10 @@ class Settings(BaseSettings):
             if file.yaml_data.get(name):
                 raise ConfigError(f"config.yaml: {name} may hold a password; set {variable} in the environment")
         return init_settings, env_settings, file
+
+
+def _without_secrets(address: str) -> str:
+    return re.sub(r"(://[^?]*)\?.*", r"\1?***", re.sub(r"://[^/@]*@", "://***@", address))
 
 
 def load_settings(**given: Any) -> Settings:

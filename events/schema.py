@@ -306,3 +306,35 @@ LIVE_TRAFFIC = Table(
     Column("changed_at", BIG_INTEGER, nullable=False),
     Column("told_at", BIG_INTEGER, nullable=False),
 )
+
+#: Keys of the policy server's API: what each may do, and the hash of its secret. A rotated one has several rows.
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", TEXT, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("scope", TEXT, nullable=False),
+    Column("sha256", TEXT, nullable=False),
+    Column("rate", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("last_used_at", Float),
+    Column("revoked_at", Float),
+)
+
+#: Who changed what, traffic left out.
+AUDIT_LOG = Table(
+    "audit_log",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("ts", Float, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("method", TEXT, nullable=False),
+    Column("path", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("request_id", TEXT, nullable=False),
+)
+Index("audit_log_by_time", AUDIT_LOG.c.ts)

@@ -216,7 +216,13 @@ def _sessions(
     config = ClickConfig(n_visitors=request.n_visitors, k=request.k or settings.k)
     world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
     policy.wait_alive(settings.server_start_timeout_s)
-    with Traffic(policy.url, world, connections=request.connections, multiplier=MULTIPLIERS[request.plant]) as traffic:
+    with Traffic(
+        policy.url,
+        world,
+        connections=request.connections,
+        multiplier=MULTIPLIERS[request.plant],
+        api_key=policy.api_key,
+    ) as traffic:
         yield traffic
 
 

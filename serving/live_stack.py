@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from core.api_key import NO_KEY
 from core.errors import ConfigError
 from core.settings import KServeSettings
 from events.database import open_database
@@ -65,7 +67,15 @@ def _temporary_folder(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def start_page(script: Path, policy_url: str, host: str, port: int, folder: Path, timeout_s: float) -> Iterator[str]:
+def start_page(
+    script: Path,
+    policy_url: str,
+    host: str,
+    port: int,
+    folder: Path,
+    timeout_s: float,
+    page_key: SecretStr = NO_KEY,
+) -> Iterator[str]:
     """The review page in front of a policy server; its address. Stopped at the end of the block.
 
     Args:
@@ -75,13 +85,16 @@ def start_page(script: Path, policy_url: str, host: str, port: int, folder: Path
         port: A free port.
         folder: For its log.
         timeout_s: How long it may take to answer.
+        page_key: What it sends to the policy server; empty: the setting api_key.
 
     Raises:
         ServerError: It did not start.
     """
+    secret = page_key.get_secret_value()
+    environment = {"SCREENTEST_API_KEY": secret} if secret else {}
     arguments = ["streamlit", "run", str(script), "--server.address", host, "--server.port", str(port)]
     arguments += ["--", "--policy", policy_url]
-    with _module_on_port(arguments, host, port, folder / "page", "/_stcore/health", timeout_s) as url:
+    with _module_on_port(arguments, host, port, folder / "page", "/_stcore/health", timeout_s, environment) as url:
         yield url
 
 
@@ -121,10 +134,12 @@ class Served(NamedTuple):
     Attributes:
         policy_url: The policy server's base address.
         addresses: Where everything answers, by what it is.
+        page_key: What the review page must send to the policy server; empty: nothing.
     """
 
     policy_url: str
     addresses: dict[str, str]
+    page_key: SecretStr
 
 
 @contextmanager
@@ -181,7 +196,8 @@ def start_models_and_policy(
         served = ServedVersion(deployer.url("champion"), champion.uri, champion.version)
         beside = ServedVersion(deployer.url("challenger"), rival.uri, rival.version) if rival else None
         put_route(engine, everyone_to_the_champion(experiment, served, beside))
-        policy = PolicyProcess(events_url, folder, host=host, port=policy_port)
+        # For the review page: it reads.
+        policy = PolicyProcess(events_url, folder, host=host, port=policy_port, role="viewer")
         stack.callback(policy.stop)
         policy.wait_alive(timeout_s)
         addresses = {
@@ -191,7 +207,7 @@ def start_models_and_policy(
         if rival:
             role = "/".join(rival.aliases) or "rival"
             addresses[f"{role} ({rival.model} v{rival.version})"] = deployer.url("challenger")
-        yield Served(policy.url, addresses)
+        yield Served(policy.url, addresses, policy.api_key)
 
 
 def _rival(tracker: Tracker, model_name: str, champion: ModelVersion, engine: Engine) -> ModelVersion | None:

@@ -7,7 +7,12 @@ import json
 import sys
 from pathlib import Path
 
+from core.api_key import NO_KEY, authorization
 from core.errors import ServerError
+from core.settings import load_settings
+from events.api_keys import Role
+from serving.access.guarded import asks_for_keys
+from serving.access.own_key import OwnKey
 from serving.processes import ServerCommand, ServerProcess
 
 _REFRESH_TIMEOUT_S = 10.0
@@ -24,6 +29,10 @@ class PolicyProcess:
         k: Length of a list; None: the setting.
         model_timeout_s: A model server that has not answered after this has failed; None: the setting.
         spare_lists: Whether a remembered or a popular list is answered where no model server gives one.
+        role: Of the key that this process gets where the server asks for one.
+
+    Attributes:
+        api_key: That key; empty where it asks for none.
     """
 
     def __init__(
@@ -36,7 +45,11 @@ class PolicyProcess:
         k: int | None = None,
         model_timeout_s: float | None = None,
         spare_lists: bool = True,
+        role: Role = "operator",
     ) -> None:
+        keys = asks_for_keys(load_settings().access, host)
+        self._own_key = OwnKey(events_url, role) if keys else None
+        self.api_key = self._own_key.text if self._own_key else NO_KEY
         given = {"--k": k, "--model-timeout-s": model_timeout_s}
         port_file = folder / "policy.port"
         self._server = ServerProcess(
@@ -87,7 +100,7 @@ class PolicyProcess:
         host, port = self._server.url.removeprefix("http://").rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=_REFRESH_TIMEOUT_S)
         try:
-            connection.request("POST", "/routes/refresh")
+            connection.request("POST", "/routes/refresh", headers=authorization(self.api_key))
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
             if answer.status != 200:
@@ -110,3 +123,6 @@ class PolicyProcess:
     def stop(self) -> None:
         """End it in order, so that what it has queued is committed."""
         self._server.stop()
+        if self._own_key is not None:
+            self._own_key.end()
+            self._own_key = None

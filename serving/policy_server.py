@@ -13,6 +13,8 @@ under way than can be answered in time, /choose, /recommendations, /update and /
 Where something is down, the first two answer with a lesser list and say so in "degraded", the others with 503 and
 Retry-After: docs/DEGRADATION.md.
 
+Where other machines reach it callers must have an API key (serving/access, SECURITY.md).
+
 Who gets what stands in the event database and is written by the rollout controller. A second policy server on the same
 SQLite event log is refused; on PostgreSQL there may be several.
 """
@@ -32,6 +34,8 @@ from core.errors import ConfigError, ScreentestError
 from core.settings import load_settings
 from events.database import connect
 from events.store import EventStore
+from serving.access.guarded import guarded
+from serving.access.request_head import LimitedHead
 from serving.graceful_server import GracefulServer
 from serving.lanes import dealt_routes
 from serving.logs import log_to_stderr
@@ -103,17 +107,7 @@ def serve(
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
     management = management_of(engine, events, routing, policy, settings, preview.routes())
-    config = uvicorn.Config(
-        policy.application(management),
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=_GRACE_S,
-        # Watchers of experiments have nothing to say.
-        ws_max_size=_LONGEST_WORD,
-        # Nobody asks for the caller's address.
-        proxy_headers=False,
-    )
+    app = policy.application(management)
     gc.collect()
     gc.freeze()
     # The log's writer thread takes the interpreter lock several times per commit; under load it would wait up to 5 ms
@@ -123,7 +117,21 @@ def serve(
     _log.warning("policy server on http://%s:%d, event log %s", host, bound, store.name)
     if store.failure:
         _log.warning("%s; not ready until it is there", store.failure)
-    GracefulServer(config).run(sockets=[sock])
+    with guarded(app, engine, settings, sock.getsockname()[0], policy.counters) as application:
+        config = uvicorn.Config(
+            application,
+            http=LimitedHead,
+            # Watchers of experiments have nothing to say.
+            ws_max_size=_LONGEST_WORD,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_S,
+            # A caller could say any address.
+            proxy_headers=False,
+        )
+        GracefulServer(config).run(sockets=[sock])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

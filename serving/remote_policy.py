@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import requests
+from pydantic import SecretStr
 
+from core.api_key import authorization
 from core.errors import ConfigError, ServerError
+from core.settings import load_settings
 from serving.processes import poll
 
 _TIMEOUT_S = 10.0
@@ -15,15 +18,17 @@ class RemotePolicy:
 
     Args:
         url: ``http://host:port``.
+        api_key: What it asks for; None: the setting api_key.
 
     Raises:
         ConfigError: That is no address.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: SecretStr | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"policy server {url!r}: give its address, e.g. http://127.0.0.1:8080")
         self.url = url.rstrip("/")
+        self.api_key = load_settings().api_key if api_key is None else api_key
 
     def wait_alive(self, timeout_s: float) -> None:
         """Return once it answers.
@@ -75,4 +80,5 @@ class RemotePolicy:
         with requests.Session() as session:
             # A proxy that the environment names is for the world outside.
             session.trust_env = False
-            return session.request(method, f"{self.url}{path}", timeout=_TIMEOUT_S)
+            headers = authorization(self.api_key)
+            return session.request(method, f"{self.url}{path}", timeout=_TIMEOUT_S, headers=headers)

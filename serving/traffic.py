@@ -19,8 +19,10 @@ from urllib.parse import quote
 import aiohttp
 import numpy as np
 import orjson
+from pydantic import SecretStr
 from yarl import URL
 
+from core.api_key import NO_KEY, authorization
 from core.errors import ServerError
 from core.ids import UNKNOWN
 from events.aggregate import RecordedSession
@@ -86,6 +88,7 @@ class Traffic:
         connections: Sessions at a time, >= 1. More than 32 buys latency, not throughput.
         multiplier: A planted effect: what the session click probability of the arm ``challenger`` is multiplied by.
         timeout_s: A request without an answer after this is sent again.
+        api_key: For a policy server that asks for one; empty: none is sent.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Traffic:
         connections: int = 24,
         multiplier: float = 1.0,
         timeout_s: float = 10.0,
+        api_key: SecretStr = NO_KEY,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._update_url = URL(f"{self._base_url}/update")
@@ -104,6 +108,7 @@ class Traffic:
         self._connections = connections
         self._multiplier = multiplier
         self._timeout_s = timeout_s
+        self._headers = authorization(api_key)
         # A request sent again carries its first key, so that it is recorded once.
         self._key = uuid.uuid4().hex
         self._runner = asyncio.Runner()
@@ -150,6 +155,7 @@ class Traffic:
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("user-agent", "accept-encoding"),
+            headers=self._headers,
         )
 
     async def _drive(

@@ -13,6 +13,8 @@ from tracking.runs import read_run, set_tags
 
 #: Run tag: URI of the model the run trained.
 MODEL_URI = "screentest.model_uri"
+#: What MLflow may run to load a model of ours. Our servers run none: they read the artifact (wrappers/artifact.py).
+LOADER_MODULES = frozenset({"wrappers.pyfunc", "wrappers.router_registration"})
 
 
 def log_model(
@@ -138,9 +140,16 @@ def artifact_folder(tracker: Tracker, source: str, *, of: str, into: Path | None
             fetched = mlflow.artifacts.download_artifacts(
                 artifact_uri=source, dst_path=target, tracking_uri=tracker.uri
             )
-            data = Model.load(fetched).flavors.get("python_function", {}).get("data")
+            flavor = Model.load(fetched).flavors.get("python_function", {})
     except (OSError, TrackingError) as error:
         raise TrackingError(f"{of} cannot be downloaded: {error}") from error
-    if data is None or not (Path(fetched) / data).is_dir():
+    # Whoever loads it by MLflow would run that module.
+    if flavor.get("loader_module") not in LOADER_MODULES:
+        raise TrackingError(
+            f"{of} names the loader module {flavor.get('loader_module')!r}, must be one of "
+            f"{', '.join(sorted(LOADER_MODULES))} (tracking/models.py); it was not made here, and is not used"
+        )
+    folder = Path(fetched) / str(flavor.get("data", ""))
+    if not flavor.get("data") or not folder.is_dir() or not folder.resolve().is_relative_to(Path(fetched).resolve()):
         raise TrackingError(f"{of} holds no artifact folder of a model wrapper")
-    return Path(fetched) / data
+    return folder

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from core.errors import EventLogError
 
 #: Oldest first. Known without Alembic, which need not be imported to open a database that is up to date.
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = VERSIONS[-1]
 VERSION_TABLE = "alembic_version"
 #: Alembic keeps what it is doing in variables of its modules.

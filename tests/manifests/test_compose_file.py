@@ -19,7 +19,7 @@ from tests.kustomized import MANIFESTS, ROOT, overlay, pods
 
 TOOL = Path(str(files("compose"))) / "docker-compose"
 #: They end: what waits for them waits for that.
-ONE_SHOT = {"train", "route"}
+ONE_SHOT = {"train", "keys", "route"}
 
 
 @cache

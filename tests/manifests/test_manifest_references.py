@@ -33,6 +33,7 @@ FOREIGN_NAMES = {
     "mlflow": {"PGPASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
     "policy-server": {"PGPASSWORD"},
     "worker": {"PGPASSWORD"},
+    "keys": {"PGPASSWORD"},
 }
 
 pytestmark = pytest.mark.parametrize("objects", OVERLAYS, indirect=True)
@@ -104,7 +105,7 @@ def test_no_secret_is_written_down_but_the_examples(objects: list[Document]) -> 
     for pod in pods(objects):
         for container in pod.containers:
             for variable in container.get("env", []):
-                if re.search("PASSWORD|SECRET|REDIS_URL|REDISCLI_AUTH", variable["name"]):
+                if re.search("PASSWORD|SECRET|API_KEY|REDIS_URL|REDISCLI_AUTH", variable["name"]):
                     assert "secretKeyRef" in variable["valueFrom"], variable["name"]
             for word in [*container.get("command", []), *container.get("args", [])]:
                 assert not re.search(r"://[^/@\s]*:[^/@\s]+@", word), word

@@ -29,6 +29,7 @@ def train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Track
         "    return Echo()\n"
     )
     monkeypatch.syspath_prepend(str(modules))
+    monkeypatch.setattr("tracking.models.LOADER_MODULES", frozenset({"echo_loader"}))
 
     def run(tracker: Tracker, kind: str) -> str:
         folder = tmp_path / f"artifact_{kind}"

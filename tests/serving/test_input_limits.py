@@ -1,0 +1,120 @@
+"""What a real policy server does with requests that are too long, by any route."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from serving.access.input_limits import MAX_QUERY_BYTES
+from serving.access.request_head import MAX_HEAD_BYTES
+from serving.http_errors import MAX_BODY_BYTES
+from serving.processes import ServerProcess
+from tests.policy_servers import policy_server
+
+HOST = b"host: 127.0.0.1\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("limits")
+    with policy_server(folder, f"sqlite:///{folder / 'events.db'}") as process:
+        yield process
+
+
+def exchange(server: ServerProcess, *parts: bytes) -> bytes:
+    """The beginning of the answer to what is sent; a server that closes meanwhile has answered."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return connection.recv(400)
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split()[1])
+
+
+def test_a_head_that_does_not_end_is_refused_and_not_kept(server: ServerProcess) -> None:
+    process = psutil.Process(server.pid)
+    before = process.memory_info().rss
+    one_header = exchange(server, b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: ", *[b"a" * 100_000] * 300)
+    many_headers = exchange(server, b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"x: y\r\n" * 10_000] * 300)
+    assert (status(one_header), status(many_headers)) == (431, 431)
+    assert str(MAX_HEAD_BYTES).encode() in one_header
+    assert process.memory_info().rss - before < 15_000_000
+
+
+def test_a_head_of_usual_length_is_answered_also_in_pieces(server: ServerProcess) -> None:
+    head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: " + b"a" * 50_000 + b"\r\n\r\n"
+    assert status(exchange(server, head)) == 200
+    assert status(exchange(server, *[head[i : i + 5_000] for i in range(0, len(head), 5_000)])) == 200
+
+
+def test_bodies_and_earlier_requests_do_not_count_as_head(server: ServerProcess) -> None:
+    with httpx.Client(base_url=server.url, trust_env=False) as http:
+        for _ in range(5):
+            # Refused for what it says, not for its length.
+            assert http.post("/update", content=b" " * 900_000).status_code == 400
+        for _ in range(100):
+            assert http.get("/healthz", headers={"x": "a" * 5_000}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/update"), ("POST", "/routes/refresh"), ("PUT", "/experiments/a"), ("DELETE", "/x"), ("PATCH", "/x")],
+)
+def test_a_body_that_is_too_long_is_refused_by_every_route(server: ServerProcess, method: str, path: str) -> None:
+    head = f"{method} {path} HTTP/1.1\r\n".encode() + HOST
+    told = exchange(server, head + b"content-length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1))
+    assert status(told) == 413, "without waiting for it"
+    absurd = exchange(server, head + b"content-length: %s\r\n\r\n" % (b"9" * 18))
+    assert status(absurd) == 413
+
+
+def test_a_body_of_unknown_length_is_counted(server: ServerProcess) -> None:
+    def parts() -> Iterator[bytes]:
+        for _ in range(2 * MAX_BODY_BYTES // 65_536):
+            yield b" " * 65_536
+
+    refused = httpx.post(server.url + "/update", content=parts(), trust_env=False)
+    assert (refused.status_code, "longer than" in refused.text) == (413, True)
+    short = httpx.post(server.url + "/update", content=iter([b"{", b"}"]), trust_env=False)
+    assert (short.status_code, "no JSON" in short.text) == (400, False)
+
+
+@pytest.mark.parametrize("path", ["/choose", "/healthz", "/experiments", "/no-such-path"])
+def test_a_query_that_is_too_long_is_refused_by_every_route(server: ServerProcess, path: str) -> None:
+    assert (
+        status(exchange(server, f"GET {path}?{'a' * (MAX_QUERY_BYTES + 1)} HTTP/1.1\r\n".encode() + HOST + b"\r\n"))
+        == 414
+    )
+    at_most = exchange(server, f"GET {path}?{'a' * MAX_QUERY_BYTES} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+    assert status(at_most) in (200, 400, 404)
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1, 2", "0x10", "1e3"])
+def test_a_length_that_is_no_number_is_bad(server: ServerProcess, length: str) -> None:
+    head = b"POST /update HTTP/1.1\r\n" + HOST + f"content-length: {length}\r\n\r\n".encode()
+    assert status(exchange(server, head)) == 400
+
+
+def test_another_name_than_this_machines_is_refused_while_nobody_needs_a_key(server: ServerProcess) -> None:
+    rebound = httpx.get(server.url + "/routes", headers={"host": "rebound.evil.example"}, trust_env=False)
+    assert rebound.status_code == 421
+
+
+def test_a_server_that_others_reach_asks_for_keys_by_itself(tmp_path: Path) -> None:
+    with policy_server(tmp_path, f"sqlite:///{tmp_path / 'events.db'}", "--host", "0.0.0.0") as process:
+        assert httpx.get(process.url + "/healthz", trust_env=False).status_code == 200
+        assert httpx.get(process.url + "/routes", trust_env=False).status_code == 401
+        # Names of machines elsewhere are as good as any where a key is asked for.
+        there = httpx.get(process.url + "/healthz", headers={"host": "policy-server.screentest"}, trust_env=False)
+        assert there.status_code == 200
+    assert "nobody has an API key for this server yet" in (tmp_path / "policy.log").read_text()
