@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from core.settings import load_settings
 from events.aggregate import count_exposures
-from events.database import open_database, reading
+from events.database import connect, open_database, reading
 from events.rollouts import Route, put_route
 from events.schema import OUTCOMES
 from serving.model_source import UNREGISTERED
@@ -83,6 +83,32 @@ def test_two_servers_share_a_log_and_outlive_its_failure(
     assert len(kept) == len(set(kept))
     assert count_exposures(engine, "shared") == 21
     engine.dispose()
+
+
+def test_a_server_that_starts_while_the_database_is_down_waits_for_it(
+    own_postgres: RealPostgres, model_urls: dict[str, str], tmp_path: Path
+) -> None:
+    url = own_postgres.new_log()
+    own_postgres.kill()
+    process = PolicyProcess(url, tmp_path)
+    try:
+        process.wait_alive(START_S)
+        with httpx.Client(base_url=process.url, trust_env=False, timeout=30) as http:
+            update = {"user_id": 1, "arm": "champion", "item_id": 1, "reward": 1}
+            answers = [http.get("/readyz"), http.get("/choose?user_id=1"), http.post("/update", json=update)]
+            assert [answer.status_code for answer in answers] == [503, 503, 503]
+            assert all("retry-after" in answer.headers and "hush" not in answer.text for answer in answers)
+            own_postgres.start()
+            assert poll(lambda: "screentest_event_log_down 0.0" in http.get("/metrics").text, START_S)
+            # It has made the tables: nobody else opened the database.
+            engine = connect(url)
+            spec = {"name": "late", "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
+            put_route(engine, Route("late", spec, 0, 0, model_urls["popularity"], UNREGISTERED))
+            engine.dispose()
+            assert poll(lambda: http.get("/readyz").status_code == 200, START_S)
+            assert "degraded" not in http.get("/choose?user_id=1").json()
+    finally:
+        process.stop()
 
 
 def test_a_rollouts_log_is_the_settings_unless_it_began_on_its_own(
