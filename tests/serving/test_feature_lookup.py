@@ -54,7 +54,7 @@ def test_one_request_tries_again_at_once_and_then_one_a_pause(
         return asked
 
     assert asyncio.run(use()) == [1, 2, 2, 3]
-    said = [record.getMessage() for record in caplog.records if record.name == "serving.feature_lookup"]
+    said = [record.getMessage() for record in caplog.records if record.name == "serving.redis_line"]
     assert len(said) == 1
     assert "did not answer in time" in said[0]
     assert "secret" not in caplog.text
