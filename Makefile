@@ -17,7 +17,7 @@ IMAGE  ?= screentest-python:0.1.0
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
               serving_paths access_cost choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
-.PHONY: help demo up down test test-long e2e-kind image image-test lint bench lock clean
+.PHONY: help demo up down test test-long e2e-kind image image-test lint bench bench-scale lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: $(VENV)/.installed-test ## Every bar, measured as ratios of one run (DATA
 	  test -z "$$missed" || { echo "bars missed in:$$missed" >&2; exit 1; }
 	@echo; echo "== python -m benchmarks.main_job $(if $(DATA),--data '$(DATA)')"
 	@$(BIN)/python -m benchmarks.main_job $(if $(DATA),--data '$(DATA)')
+
+bench-scale: $(VENV)/.installed-test ## /recommendations over ITEMS items (10,000,000: an hour and 12 GB on two cores) (DATA=)
+	@$(BIN)/python -m benchmarks.recommendations_at_scale $(if $(ITEMS),--items $(ITEMS)) $(if $(DATA),--data '$(DATA)')
 
 lock: ## Write constraints.txt anew from what pip resolves today
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

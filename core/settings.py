@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     feature_timeout_ms: float = Field(50.0, gt=0)
     """A Redis that has not answered after this counts as down; the default features are used."""
 
+    recommendation_cache_s: float = Field(0.0, ge=0)
+    """How long ``/recommendations`` gives a user the same list from Redis, until she does something; 0: never."""
+
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=_name("OPENAI_API_KEY"))
     """Of the endpoint that chat models are asked at; empty where it needs none."""
     openai_base_url: str = Field("", validation_alias=_name("OPENAI_BASE_URL"))

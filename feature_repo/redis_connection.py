@@ -32,7 +32,7 @@ class TimerConnection(Connection):
             self.socket_timeout = limit
 
 
-async def ask(connection: AbstractConnection, *command: str) -> Any:
+async def ask(connection: AbstractConnection, *command: str | bytes | int) -> Any:
     """What Redis answers to one command; ``socket_timeout`` is for sending and reading together.
 
     Half of the CPU of a client's ``get``, which takes two locks and passes retries and statistics.

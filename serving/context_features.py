@@ -16,7 +16,8 @@ from core.errors import FeatureStoreError
 from feature_repo.catalogue import FeatureLayout
 from feature_repo.packed import layout_key
 from feature_repo.redis_client import connect, refusals
-from serving.feature_lookup import PAUSE_S, FeatureLookup
+from serving.feature_lookup import FeatureLookup
+from serving.redis_line import PAUSE_S
 
 _log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ import orjson
 from core.errors import EventLogError
 from events.records import Exposure, Outcome, OutcomeReceipt
 from events.store import EventStore
+from serving.list_cache import ListCache
 from serving.lists import Answer, Lists
 from serving.metrics import PolicyMetrics
 from serving.policy_replies import Replies, Reply
@@ -76,11 +77,20 @@ class Decisions:
         lists: Gives the variants' lists.
         metrics: Counts what is answered.
         deadline_s: What an answer may take.
+        cache: Of lists, for requests that take one made before; None: there is none.
     """
 
     def __init__(
-        self, store: EventStore, routing: Routing, lists: Lists, metrics: PolicyMetrics, *, deadline_s: float
+        self,
+        store: EventStore,
+        routing: Routing,
+        lists: Lists,
+        metrics: PolicyMetrics,
+        *,
+        deadline_s: float,
+        cache: ListCache | None = None,
     ) -> None:
+        self._cache = cache
         self._store = store
         self._routing = routing
         self._lists = lists
@@ -112,7 +122,7 @@ class Decisions:
         assigned = await active.assign(asked.user_id, asked.context)
         if self._store.failure:
             return await self._unrecorded(active, assigned, asked, told, until)
-        answer = await self._lists.best(active, assigned, asked, until)
+        answer = await self._list(active, assigned, asked, until)
         decision = Decision(asked.decision_id or _new_decision_id(), active, assigned, answer)
         try:
             recorded = self._record(decision, asked)
@@ -153,7 +163,23 @@ class Decisions:
         except TimeoutError as error:
             raise EventLogError(f"the event log has not committed within {COMMIT_S:g} s; send it again") from error
         self._metrics.outcomes.labels(receipt.status).inc()
+        if self._cache is not None:
+            await self._cache.forget(outcome.user_id)
         return receipt
+
+    async def _list(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest, until: float) -> Answer:
+        """The variant's list, made before or now, or what stands in for it."""
+        if self._cache is None or not asked.cacheable:
+            return await self._lists.best(active, assigned, asked, until)
+        start = time.perf_counter()
+        looked = await self._cache.find(active, assigned, asked)
+        if looked.listing is not None:
+            return Answer(looked.listing, 1000 * (time.perf_counter() - start), cached=True)
+        answer = await self._lists.best(active, assigned, asked, until)
+        # What stood in for the variant's own list is not to last.
+        if not answer.error:
+            await self._cache.keep(looked, answer.listing)
+        return answer
 
     async def _unrecorded(
         self,

@@ -1,18 +1,14 @@
 """A user's features, fetched from Redis before the model is asked; or word, at once, that there are none.
 
 A list without the user's features is worth more than none, so nothing here fails a request: what cannot be had in
-time is None, which the model answers with its documented defaults and marks. After a failure one request tries again,
-and the others go without until it knows: a moment in which this process itself was held up costs no more than that. If
-it fails too, nobody asks Redis for ``PAUSE_S``; then again one tries.
+time is None, which the model answers with its documented defaults and marks; see ``redis_line.py`` for how long that
+may take.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +16,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from core.errors import FeatureStoreError
 from feature_repo.packed import decode, layout_key, user_key
-from feature_repo.redis_client import address, connect_async, refusals
-from feature_repo.redis_connection import ask
-
-PAUSE_S = 1.0
+from feature_repo.redis_client import address
+from serving.redis_line import RedisLine
 
 _OUTCOMES = (
     "Users looked up in Redis: store (row found), missing (no row), damaged (a row of another length), "
@@ -51,14 +45,9 @@ class FeatureLookup:
         self, url: str, *, version: str, n_features: int, timeout_s: float, registry: CollectorRegistry
     ) -> None:
         self._url = url
-        # One connection, used in turns: a pool would spend half of the look-up's CPU on taking one and giving it back.
-        self._connection = connect_async(url, timeout_s=timeout_s).connection_pool.make_connection() if url else None
-        self._turn = asyncio.Lock()
+        self._line = RedisLine(url, timeout_s=timeout_s, meanwhile="default features are served")
         self._version = version
         self._n_features = n_features
-        self._failing = False
-        self._told = False
-        self._closed_until = 0.0
         self._damage_told = False
         counter = Counter("screentest_feature_lookups", _OUTCOMES, ["outcome"], registry=registry)
         self._store, self._missing, self._damaged, self._unavailable = (
@@ -79,7 +68,7 @@ class FeatureLookup:
         keys = [user_key(self._version, user_id) for user_id in user_ids]
         try:
             # An MGET of one key costs more than a GET.
-            blobs = [await self._ask("GET", keys[0])] if len(keys) == 1 else await self._ask("MGET", *keys)
+            blobs = [await self._line.ask("GET", keys[0])] if len(keys) == 1 else await self._line.ask("MGET", *keys)
         except FeatureStoreError:
             self._unavailable.inc(len(keys))
             return [None] * len(keys)
@@ -97,13 +86,13 @@ class FeatureLookup:
     async def state(self) -> str:
         """How features stand: ``store``, ``missing`` (never written to this Redis) or ``unavailable``."""
         try:
-            return "store" if await self._ask("EXISTS", layout_key(self._version)) else "missing"
+            return "store" if await self._line.ask("EXISTS", layout_key(self._version)) else "missing"
         except FeatureStoreError:
             return "unavailable"
 
     async def report(self) -> None:
         """Say in the log, when a server starts, why there are no features to be had and what to do; else nothing."""
-        if self._connection is None:
+        if not self._url:
             _log.warning(
                 "REDIS_URL is not set: the model gets default features only; set it to the Redis that has features %s",
                 self._version,
@@ -125,41 +114,7 @@ class FeatureLookup:
 
     async def close(self) -> None:
         """Close the connection; the next look-up opens a new one."""
-        if self._connection is not None:
-            await self._connection.disconnect()
-
-    async def _ask(self, *command: str) -> Any:
-        """What Redis answers.
-
-        Raises:
-            FeatureStoreError: There is none, it failed, or it failed lately and is left in peace.
-        """
-        if self._connection is None:
-            raise FeatureStoreError("there is no Redis")
-        async with self._turn:
-            # Those that waited behind a failure do not wait for their own.
-            if self._failing and time.monotonic() < self._closed_until:
-                raise FeatureStoreError("Redis is not asked, because it failed just now")
-            tries_again = self._failing
-            try:
-                with refusals(self._url):
-                    answer = await ask(self._connection, *command)
-            except FeatureStoreError as error:
-                self._note_failure(error, tries_again)
-                raise
-        if self._told:
-            _log.warning("Redis at %s answers again", address(self._url))
-        self._failing = self._told = False
-        return answer
-
-    def _note_failure(self, error: FeatureStoreError, tried_again: bool) -> None:
-        self._failing = True
-        if not tried_again:
-            return
-        self._closed_until = time.monotonic() + PAUSE_S
-        if not self._told:
-            _log.warning("%s; default features are served meanwhile", error)
-        self._told = True
+        await self._line.close()
 
     def _row(self, blob: bytes | None) -> npt.NDArray[np.float32] | None:
         if blob is None:

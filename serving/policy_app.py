@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -25,6 +25,7 @@ from serving.circuit_breaker import OPENNESS
 from serving.decisions import COMMIT_S, UNRECORDED, Decision, Decisions
 from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import Json, json_object
+from serving.list_cache import ListCache
 from serving.lists import Lists
 from serving.load_shed import LoadShed
 from serving.management.application import Management, fastapi_application
@@ -65,6 +66,7 @@ class Policy:
         deadline_s: float,
         max_under_way: int,
         spare_lists: bool = True,
+        cache: Callable[[CollectorRegistry], ListCache] | None = None,
     ) -> None:
         self._store = store
         self._routing = routing
@@ -74,6 +76,7 @@ class Policy:
         self._spare_lists = spare_lists
         self._max_under_way = max_under_way
         self._metrics = PolicyMetrics(lambda: store.waiting)
+        self._cache = None if cache is None else cache(self._metrics.registry)
         self._posted: dict[str, ASGIApp] = {
             RECOMMENDATIONS: Recommend(lambda: self._decisions, k),
             FEEDBACK: GiveFeedback(lambda: self._decisions),
@@ -223,7 +226,9 @@ class Policy:
             deadline_s=self._deadline_s,
             spare_lists=self._spare_lists,
         )
-        self._decisions = Decisions(self._store, self._routing, self._lists, self._metrics, deadline_s=self._deadline_s)
+        self._decisions = Decisions(
+            self._store, self._routing, self._lists, self._metrics, deadline_s=self._deadline_s, cache=self._cache
+        )
         with suppress(Failure):
             await self._refresh()
         tasks = [asyncio.create_task(task) for task in (self._poll(), self._learn(), self._keep_popular())]
@@ -233,6 +238,8 @@ class Policy:
             for task in tasks:
                 task.cancel()
             await self._lists.close()
+            if self._cache is not None:
+                await self._cache.close()
             # Requests are answered by now; what they queued is committed before the process ends.
             await asyncio.to_thread(self._store.close)
 

@@ -25,19 +25,21 @@ import argparse
 import gc
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from core.errors import ConfigError, ScreentestError
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 from events.database import connect
 from events.store import EventStore
 from serving.access.guarded import guarded
 from serving.access.request_head import LimitedHead
 from serving.graceful_server import GracefulServer
 from serving.lanes import dealt_routes
+from serving.list_cache import ListCache
 from serving.logs import log_to_stderr
 from serving.management.parts import management_of
 from serving.policy_app import Policy
@@ -104,6 +106,7 @@ def serve(
         # Each simulated user waits for one answer at a time: the demo's own traffic is never refused.
         max_under_way=max(MAX_UNDER_WAY, settings.connections),
         spare_lists=spare_lists,
+        cache=_list_cache(settings),
     )
     preview = Preview(routing, k=settings.k, model_timeout_s=settings.model_timeout_s)
     management = management_of(engine, events, routing, policy, settings, preview.routes())
@@ -132,6 +135,20 @@ def serve(
             proxy_headers=False,
         )
         GracefulServer(config).run(sockets=[sock])
+
+
+def _list_cache(settings: Settings) -> Callable[[CollectorRegistry], ListCache] | None:
+    """What makes the cache of ``/recommendations``, where it is switched on."""
+    if not settings.recommendation_cache_s:
+        return None
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        raise ConfigError(
+            f"recommendation_cache_s == {settings.recommendation_cache_s:g} needs a Redis; set REDIS_URL, or 0"
+        )
+    timeout_s = settings.feature_timeout_ms / 1000
+    ttl_s = settings.recommendation_cache_s
+    return lambda registry: ListCache(url, ttl_s=ttl_s, timeout_s=timeout_s, registry=registry)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

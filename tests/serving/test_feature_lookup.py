@@ -5,7 +5,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core.errors import ConfigError
-from serving.feature_lookup import PAUSE_S, FeatureLookup
+from serving.feature_lookup import FeatureLookup
+from serving.redis_line import PAUSE_S
 
 
 class Silent:
@@ -34,7 +35,7 @@ def lookup_of(url: str, registry: CollectorRegistry | None = None) -> FeatureLoo
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     now = SimpleNamespace(seconds=100.0)
-    monkeypatch.setattr("serving.feature_lookup.time", SimpleNamespace(monotonic=lambda: now.seconds))
+    monkeypatch.setattr("serving.redis_line.time", SimpleNamespace(monotonic=lambda: now.seconds))
     return now
 
 
@@ -53,7 +54,7 @@ def test_one_request_tries_again_at_once_and_then_one_a_pause(
         return asked
 
     assert asyncio.run(use()) == [1, 2, 2, 3]
-    said = [record.getMessage() for record in caplog.records if record.name == "serving.feature_lookup"]
+    said = [record.getMessage() for record in caplog.records if record.name == "serving.redis_line"]
     assert len(said) == 1
     assert "did not answer in time" in said[0]
     assert "secret" not in caplog.text
