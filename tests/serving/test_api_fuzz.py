@@ -83,6 +83,6 @@ def test_no_5xx_and_no_hang(tmp_path: Path, name: str) -> None:
 def test_no_5xx_and_no_hang_at_length(tmp_path: Path, name: str, database: str, postgres: RealPostgres) -> None:
     url = postgres.new_log() if database == "postgresql" else ""
     with with_traffic(tmp_path, url) as server:
-        for seed in range(1, 4):
-            fuzz(server, tmp_path, "--max-examples", "150", "--seed", str(seed), name=name)
+        for seed in (1, 2):
+            fuzz(server, tmp_path, "--max-examples", "50", "--seed", str(seed), name=name)
         still_well(server, tmp_path)
