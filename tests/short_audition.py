@@ -39,7 +39,7 @@ def write_small_ratings(folder: Path) -> Path:
 
 
 def short_audition(
-    data: Path,
+    data: Path | str,
     runs: Path,
     console: Console,
     *,

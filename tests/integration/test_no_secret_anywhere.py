@@ -105,7 +105,7 @@ def test_a_whole_audition_keeps_its_secrets(
     with serving({"/ratings.zip": (tmp_path / "ratings.zip").read_bytes()}) as served:
         address = served.address.replace("//", f"//me:{CANARY}@") + f"/ratings.zip?signature={CANARY}"
         served.files[f"/ratings.zip?signature={CANARY}"] = served.files["/ratings.zip"]
-        audition = short_audition(Path(address), tmp_path / "runs", Console(file=told, width=200))
+        audition = short_audition(address, tmp_path / "runs", Console(file=told, width=200))
         result = audition.perform()
     assert result["decision"] in ("keep", "promote", "rollback")
     assert CANARY not in told.getvalue() + json.dumps(result)
@@ -125,7 +125,7 @@ def test_a_whole_audition_keeps_its_secrets(
 
 def test_pipelines_compiled_with_secrets_around_hold_none(secrets: None, tmp_path: Path) -> None:
     compiled = subprocess.run(
-        [sys.executable, "-m", "cli.main", "pipeline", "compile", "--output", str(tmp_path / "compiled")],
+        [sys.executable, "-m", "cli.main", "pipeline", "compile", "--out", str(tmp_path / "compiled")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,
