@@ -17,7 +17,7 @@ IMAGE  ?= screentest-python:0.1.0
 BENCHMARKS := parse_ratings parse_memory ranking_metrics full_ranking ease_fit als_fit lightning_loop features feature_reads ranker_latency event_log \
               serving_paths access_cost choose_with_features rollout_bars statistical_guarantees bandit_regret bandit_decisions experiment_events simulated_traffic
 
-.PHONY: help demo up down test test-long e2e-kind image image-test lint bench bench-scale lock clean
+.PHONY: help demo up down test test-long audit e2e-kind image image-test lint bench bench-scale lock clean
 
 help: ## What each target does
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ test: lint ## Everything that must be green
 test-long: $(VENV)/.installed-test ## What takes longer; its last results are in docs/BENCHMARKS.md
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m long --timeout 1800
 	@$(BIN)/python -m benchmarks.soak --minutes $(SOAK)
+
+audit: ## Known vulnerabilities of every version in constraints.txt; fails where one could not be looked up
+	@$(PYTHON) -m venv build/audit && build/audit/bin/pip install -q --disable-pip-version-check pip-audit==2.10.1
+	@build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 e2e-kind: ## A rollout on a real cluster: docker, kind, kubectl and helm must be there (tests/e2e/kind.sh)
 	@tests/e2e/kind.sh

@@ -52,13 +52,11 @@ def rebuild(name: Name, events: Events = "", json: Json = False) -> None:
 
     It may be done while they run: what they know is a function of the log, so all have the same afterwards.
     """
-    from events.audit import audit_command
-    from events.database import writing
+    from events.audit import command_was_run
 
     for state, _, engine in _opened(name, events):
         known = state.rebuild()
-        with writing(engine) as connection:
-            audit_command(connection, "bandit rebuild", name)
+        command_was_run(engine, "bandit rebuild", name)
         _tell(name, known, json, same_as_log=True)
 
 

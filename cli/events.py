@@ -37,15 +37,13 @@ def export(
     Exporting again adds what came in late and changes nothing else. With --delete each file is read back first; rows
     of experiments that run stay, and an exposure with an outcome that is not exported stays with all of its outcomes.
     """
-    from events.audit import audit_command
-    from events.database import writing
+    from events.audit import command_was_run
     from events.export import export_events
 
     with event_log(log) as engine:
         done = export_events(engine, folder, before=None if before is None else before.date(), remove=delete)
         if delete:
-            with writing(engine) as connection:
-                audit_command(connection, "events export --delete", f"before {before:%Y-%m-%d}")
+            command_was_run(engine, "events export --delete", f"before {before:%Y-%m-%d}")
     if json:
         files = [day._asdict() | {"day": day.day.isoformat(), "file": str(day.file)} for day in done.days]
         typer.echo(json_format.dumps(done._asdict() | {"days": files}, indent=2))

@@ -46,12 +46,14 @@ def create(
     replace: Annotated[bool, typer.Option("--replace", help="Give the draft of that name this spec.")] = False,
 ) -> None:
     """Keep an experiment as a draft; nobody sees it before it is started."""
+    from events.audit import command_was_run
     from serving.experiment_lifecycle import change
     from serving.experiment_lifecycle import create as create_draft
 
     document = read_spec(spec).document()
     with _database(events) as engine:
         record = change(engine, document["name"], document) if replace else create_draft(engine, document)
+        command_was_run(engine, "experiment create --replace" if replace else "experiment create", record.name)
     typer.echo(f"{record.name}: {record.state}, variants {', '.join(record.spec['variants'])}")
 
 
@@ -66,30 +68,36 @@ def start(
     policy: Policy = "",
 ) -> None:
     """Give it the traffic, for the first time or after a pause; each server must serve the version that is pinned."""
+    from events.audit import command_was_run
     from serving.experiment_lifecycle import start as start_traffic
 
     with _database(events) as engine:
         record = start_traffic(engine, name, _servers(server or []), timeout_s=load_settings().model_timeout_s)
+        command_was_run(engine, "experiment start", name)
     _tell(record, policy)
 
 
 @app.command()
 def pause(name: Name, events: Events = None, policy: Policy = "") -> None:
     """Give everyone the control's list until it is started again; those sessions are not analysed."""
+    from events.audit import command_was_run
     from serving.experiment_lifecycle import pause as pause_traffic
 
     with _database(events) as engine:
         record = pause_traffic(engine, name)
+        command_was_run(engine, "experiment pause", name)
     _tell(record, policy)
 
 
 @app.command()
 def stop(name: Name, events: Events = None, policy: Policy = "") -> None:
     """End it for good; everyone gets the control's list until something else is routed."""
+    from events.audit import command_was_run
     from serving.experiment_lifecycle import stop as stop_traffic
 
     with _database(events) as engine:
         record = stop_traffic(engine, name)
+        command_was_run(engine, "experiment stop", name)
     _tell(record, policy)
 
 
@@ -155,10 +163,12 @@ def results(
 @app.command()
 def delete(name: Name, events: Events = None) -> None:
     """Forget an experiment that nobody has seen."""
+    from events.audit import command_was_run
     from events.experiments import delete_experiment
 
     with _database(events) as engine:
         delete_experiment(engine, name)
+        command_was_run(engine, "experiment delete", name)
     typer.echo(f"{name}: deleted")
 
 

@@ -60,7 +60,7 @@ def resume(run_dir: RunDir) -> None:
 
     run = RunFolder(run_dir.resolve())
     rollout = RolloutFolder(run.path)
-    _write_down(rollout.events_url, "rollout resume", rollout.read_request().spec.name)
+    write_down(rollout.events_url, "rollout resume", rollout.read_request().spec.name)
     log_to_file(run.own_log)
     run.log.parent.mkdir(parents=True, exist_ok=True)
     console = Console(file=sys.stdout)
@@ -96,19 +96,18 @@ def route(
         stored = put_standing_route(engine, everyone_to_the_champion(experiment, served, beside))
     finally:
         engine.dispose()
-    _write_down(events, "rollout route", experiment)
+    write_down(events, "rollout route", experiment)
     typer.echo(f"everyone to {served.uri} at {served.url} (route {stored.revision}, logged as {experiment!r})")
 
 
-def _write_down(events_url: str, command: str, experiment: str) -> None:
+def write_down(events_url: str, command: str, experiment: str) -> None:
     """Say in the audit log who runs a command that changes a rollout."""
-    from events.audit import audit_command
-    from events.database import open_database, writing
+    from events.audit import command_was_run
+    from events.database import open_database
 
     engine = open_database(events_url)
     try:
-        with writing(engine) as connection:
-            audit_command(connection, command, experiment)
+        command_was_run(engine, command, experiment)
     finally:
         engine.dispose()
 

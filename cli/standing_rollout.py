@@ -56,7 +56,7 @@ def run(
     variant meanwhile.
     """
     from cli.finish import finish
-    from cli.rollout import told_of
+    from cli.rollout import told_of, write_down
     from cli.run_folder import RunFolder
     from cli.stages import StageBoard
     from core.settings import exported
@@ -86,6 +86,7 @@ def run(
         },
         data,
     )
+    write_down(address, "rollout run", request.spec.name)
     console = Console(file=sys.stdout)
     with StageBoard(console) as board, folder.log.open("a", encoding="utf-8") as log:
         steps = StepLog(log, board)

@@ -67,6 +67,21 @@ def audit_command(connection: Connection, command: str, subject: str) -> None:
     connection.execute(insert(AUDIT_LOG).values(asdict(entry)))
 
 
+def command_was_run(engine: Engine, command: str, subject: str) -> None:
+    """Append that a command has changed something.
+
+    Args:
+        engine: From ``open_database``.
+        command: Its words, e.g. ``experiment stop``.
+        subject: What it was done to.
+
+    Raises:
+        EventLogError: The database refused.
+    """
+    with writing(engine) as connection:
+        audit_command(connection, command, subject)
+
+
 def read_audit(engine: Engine, since: float = 0.0, limit: int = 1000) -> list[AuditEntry]:
     """The latest entries, oldest first.
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import BadInput, ScreentestError
+from serving.access.request_head import LimitedHead
 from serving.body_limit import LimitedBody
 from serving.http_errors import ERROR_ANSWERS, Answer, Json, refuse
 from serving.instance_model import VERSION_HEADER, InstanceModel
@@ -159,6 +160,7 @@ class LeanServer:
         self._application = application
         config = uvicorn.Config(
             application,
+            http=LimitedHead,
             log_config=None,
             access_log=False,
             lifespan="on",

@@ -75,6 +75,9 @@ def test_from_draft_to_results(url: str, servers: list[str], tmp_path: Path) -> 
     told("create", spec_file(tmp_path, name="unseen"))
     assert "no session of 'unseen'" in told("results", "unseen")
     assert told("delete", "unseen") == "unseen: deleted\n"
+    done = [entry["path"] for entry in json.loads(CliRunner().invoke(app, ["audit", "--json"]).output)]
+    commands = ["create", "create --replace", "start", "pause", "start", "stop", "create", "delete"]
+    assert done == [f"experiment {command}" for command in commands]
 
 
 def test_a_policy_server_is_told_and_need_not_be_there(url: str, servers: list[str], tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_a_head_that_does_not_end_is_refused_and_not_kept(server: ServerProcess)
     assert process.memory_info().rss - before < 15_000_000
 
 
+def test_a_model_server_has_the_same_limit(model_urls: dict[str, str]) -> None:
+    port = int(model_urls["popularity"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\n" + HOST + b"x: " + b"a" * 400_000)
+        assert status(connection.recv(400)) == 431
+
+
 def test_a_head_of_usual_length_is_answered_also_in_pieces(server: ServerProcess) -> None:
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: " + b"a" * 50_000 + b"\r\n\r\n"
     assert status(exchange(server, head)) == 200
