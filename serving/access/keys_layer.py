@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.audit import AuditEntry
 from serving.access.audit_trail import AuditTrail
+from serving.access.caller import CALLER
 from serving.access.key_ring import KeyRing, KnownKey
 from serving.access.rules import WEBSOCKET, Rule, rule_for, subject_of
 from serving.access.token_bucket import BucketPerAddress
@@ -72,6 +73,9 @@ class KeysLayer:
             return
         key = None if ring is None else ring.find(_token(scope))
         refusal = None if ring is None else self._refusal(scope, rule, key)
+        if key is not None and rule.audited:
+            # Retraining keeps who asked for it.
+            scope[CALLER] = key.name
         if rule.audited and (key is not None or ring is None):
             await self._audited(key, refusal, scope, receive, send)
         elif refusal is not None:

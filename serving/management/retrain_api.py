@@ -17,14 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from events.retrain_requests import RetrainRequest, list_retrains, load_retrain, request_retrain
+from serving.access.caller import CALLER
 from serving.http_errors import Json
 from serving.management import answers
 from serving.management.back_office import BackOffice
 from serving.management.body_route import api_router
 from serving.management.desk import Desk
 
-#: Who asks, where an access layer before this application has found it out (a key of the ASGI scope).
-CALLER = "screentest.caller"
 #: To check the arguments, which imports the models that they name.
 _CHECK_S = 60.0
 _LARGEST_ID = 2**31 - 1
