@@ -282,7 +282,7 @@ def overload(stack: Stack, seconds: float) -> list[str]:
     """Twice what the server can do; the names of the bars missed."""
 
     def request(number: int) -> bytes:
-        return f"GET {path(number)} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+        return f"GET {path(number)} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode()
 
     limit = measure(
         stack.processes[0].pid, stack.port, request, connections=_LIMIT_CONNECTIONS, seconds=seconds

@@ -33,8 +33,8 @@ class Measured(NamedTuple):
 
 def post(path: str, body: bytes) -> bytes:
     """An HTTP/1.1 POST of JSON as bytes."""
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def measure(pid: int, port: int, request: Callable[[int], bytes], *, connections: int, seconds: float) -> Measured:

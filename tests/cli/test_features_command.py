@@ -54,6 +54,7 @@ def test_build_show_push(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines if line.split()[:1] == ["rating_count"]] == ["77"]
 
 
+@pytest.mark.long
 def test_one_version_is_kept_until_it_is_removed(tmp_path: Path) -> None:
     """What an earlier build of other data saved does not pile up."""
     out = tmp_path / "features"

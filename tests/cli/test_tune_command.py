@@ -58,6 +58,7 @@ def test_a_search_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     assert "tune 1/3" not in second
 
 
+@pytest.mark.long
 def test_two_processes_share_one_search(data: Path, tmp_path: Path) -> None:
     """As a command of its own: what it starts must not inherit what this process has become."""
     given = ("item_knn", "--data", str(data), "--trials", "4", "--parallel", "2", "--out", str(tmp_path))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -111,31 +114,31 @@ def test_a_stopped_workers_request_waits_again_and_costs_no_attempt(engine: Engi
         give_back_retrain(engine, 1, "w1")
 
 
-def _take_all(url: str, name: str, begin: object, taken: object) -> None:
-    """A worker process: takes what it can get."""
-    with opened(url) as engine:
-        begin.wait()  # type: ignore[attr-defined]
-        while (request := claim_retrain(engine, name, lease_s=60)) is not None:
-            taken.put((request.id, name))  # type: ignore[attr-defined]
-    taken.put(None)  # type: ignore[attr-defined]
+#: A worker process: takes what it can get, from the moment on that all are told.
+TAKE_ALL = """
+import json, sys, time
+from events.database import opened
+from events.retrain_requests import claim_retrain
+url, name, begin = sys.argv[1:]
+taken = []
+with opened(url) as engine:
+    time.sleep(max(0.0, float(begin) - time.time()))
+    while (request := claim_retrain(engine, name, lease_s=60)) is not None:
+        taken.append((request.id, name))
+print(json.dumps(taken))
+"""
 
 
 def test_workers_in_several_processes_never_get_the_same(url: str) -> None:
     with opened(url) as engine:
         for _ in range(40):
             request_retrain(engine, {}, requested_by="ann")
-    context = multiprocessing.get_context("spawn")
-    begin, taken = context.Barrier(3), context.Queue()
-    workers = [context.Process(target=_take_all, args=(url, f"w{one}", begin, taken)) for one in range(3)]
-    for worker in workers:
-        worker.start()
-    found, ended = [], 0
-    while ended < 3:
-        one = taken.get(timeout=60)
-        ended += one is None
-        found += [] if one is None else [one]
-    for worker in workers:
-        worker.join()
+    begin = str(time.time() + 2)
+    workers = [
+        subprocess.Popen([sys.executable, "-c", TAKE_ALL, url, f"w{one}", begin], stdout=subprocess.PIPE, text=True)
+        for one in range(3)
+    ]
+    found = [tuple(one) for worker in workers for one in json.loads(worker.communicate(timeout=60)[0])]
     assert Counter(number for number, _ in found) == dict.fromkeys(range(1, 41), 1)
     with opened(url) as engine:
         assert {(one.id, one.worker) for one in list_retrains(engine)} == set(found)

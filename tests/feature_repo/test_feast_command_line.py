@@ -40,6 +40,7 @@ def copy(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.long
 def test_apply_and_list(copy: Path) -> None:
     """Neither needs a Redis."""
     assert "Applying changes for project screentest" in feast(copy, "", "apply")

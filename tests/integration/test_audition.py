@@ -74,6 +74,7 @@ def test_from_ratings_to_a_decision(performed: tuple[ShortAudition, dict[str, An
 
 
 @pytest.mark.usefixtures("no_child_left")
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_figures(
     performed: tuple[ShortAudition, dict[str, Any], str], ratings: Path, tmp_path: Path, console: Console
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_tracking_server_that_does_not_answer_is_told_before_any_work(
     assert not started.run.pipeline_root.exists()
 
 
+@pytest.mark.long
 def test_nobody_to_audition_is_a_whole_result(
     ratings: Path, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_settings_show_no_secret(secrets: None, monkeypatch: pytest.MonkeyPatch)
     assert CANARY not in kept
 
 
+@pytest.mark.long
 def test_a_whole_audition_keeps_its_secrets(
     postgres: RealPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

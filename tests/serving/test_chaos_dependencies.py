@@ -149,6 +149,7 @@ def fill(redis: RealRedis, ranker: RecommenderWrapper) -> None:
         write_packed(client, ranker.features_version, users, rows.user, layout="{}")  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_whatever_is_killed_everyone_gets_a_list_and_all_is_well_again(tmp_path: Path) -> None:
     for name, config in (("popularity", {}), ("logreg", {"n_candidates": 20})):
         (tmp_path / f"{name}-server").mkdir()

@@ -69,7 +69,7 @@ class Load:
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, what: str, body: bytes
     ) -> tuple[dict[str, str], bool]:
-        writer.write(f"{what} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(f"{what} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         text = await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
         self.seen[head.split()[1].decode()] += 1
@@ -103,7 +103,7 @@ def test_a_request_that_waits_for_its_model_is_answered_and_an_idle_connection_m
             text = await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
             return json.loads(text).get("degraded", ""), b"connection: close" in head
 
-        request = b"GET /choose?user_id=7&k=1 HTTP/1.1\r\nhost: x\r\n\r\n"
+        request = b"GET /choose?user_id=7&k=1 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
         (slow, ask_slow), (idle, ask_idle) = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         model.way = "be_silent"
         ask_slow.write(request)

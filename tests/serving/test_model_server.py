@@ -48,7 +48,7 @@ def test_both_routes_answer_what_the_model_says(http: httpx.Client, artifact: Pa
     assert http.post(V1, json={"instances": requests}).json() == {"predictions": expected}
     for request, one in zip(requests, expected, strict=True):
         lean = ask(http, **request)
-        assert lean == {"items": one["items"], "cold": False, "model_version": "unregistered"}
+        assert lean == {"items": one["items"], "cold": False, "model": "ease", "model_version": "unregistered"}
         assert len(lean["items"]) == 4
         assert not {1000, 1001} & {item["item_id"] for item in lean["items"]}
 

@@ -73,6 +73,7 @@ def test_everything_there_is(tracking_uri: str, tmp_path: Path) -> None:
     assert 0 < counters["latency_ms"]["p50"] <= counters["latency_ms"]["p95"]
 
 
+@pytest.mark.long
 def test_an_mlflow_that_never_answers_says_so_and_no_more(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
