@@ -51,6 +51,7 @@ def test_apply_and_list(copy: Path) -> None:
     assert USER_ITEM in listed
 
 
+@pytest.mark.long
 def test_the_url_and_its_password_stay_in_the_environment(copy: Path) -> None:
     feast(copy, "redis://:hush@127.0.0.1:1/0", "apply")
     for file in copy.rglob("*"):

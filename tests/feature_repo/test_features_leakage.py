@@ -51,6 +51,7 @@ def test_ours_do_not_leak() -> None:
 
 @settings(max_examples=4)
 @given(seed=st.integers(0, 10_000), row=st.integers(0, 59))
+@pytest.mark.long
 def test_the_future_changes_nothing(seed: int, row: int) -> None:
     world = random_world(seed)
     time = int(world.ratings["timestamp"].iloc[row])

@@ -163,6 +163,7 @@ def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> N
 
 @pytest.mark.usefixtures("no_child_left")
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_ctrl_c_in_the_traffic_says_how_to_go_on(ratings: Path, tmp_path: Path, number: signal.Signals) -> None:
     process = demo_process(ratings, tmp_path)
     wait_for(process, lambda: bool(list(tmp_path.glob("runs/*/servers/policy.port"))))

@@ -295,6 +295,7 @@ def own_postgres() -> Iterator[RealPostgres]:
         yield server
 
 
+@pytest.mark.long
 def test_on_postgresql_two_servers_share_keys_and_go_on_while_it_is_away(
     own_postgres: RealPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
