@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import sys
 from pathlib import Path
 
-from core.api_key import NO_KEY, authorization
+from core.api_key import NO_KEY
 from core.errors import ServerError
 from core.settings import load_settings
 from events.api_keys import Role
 from serving.access.guarded import asks_for_keys
 from serving.access.own_key import OwnKey
 from serving.processes import ServerCommand, ServerProcess
-
-_REFRESH_TIMEOUT_S = 10.0
+from serving.remote_policy import RemotePolicy
 
 
 class PolicyProcess:
@@ -97,20 +94,12 @@ class PolicyProcess:
         Raises:
             ServerError: It has died, or answered nonsense.
         """
-        host, port = self._server.url.removeprefix("http://").rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=_REFRESH_TIMEOUT_S)
         try:
-            connection.request("POST", "/routes/refresh", headers=authorization(self.api_key))
-            answer = connection.getresponse()
-            text = answer.read().decode("utf-8", "replace")
-            if answer.status != 200:
-                raise ServerError(f"the policy server answered {answer.status} to /routes/refresh: {text[:200]}")
-            return int(json.loads(text)["revision"])
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            return RemotePolicy(self.url, self.api_key).refresh()
+        except ServerError:
+            # That it has died, and of what, is more than that it does not answer.
             self.check()
-            raise ServerError(f"the policy server did not take the route: {error}") from error
-        finally:
-            connection.close()
+            raise
 
     def check(self) -> None:
         """Raise if it has died.
