@@ -31,6 +31,8 @@ server.serve_forever()
 RUN = '''
 import signal, subprocess, sys
 from serving.reaper import reaped
+# A suite that runs in the background of a script inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 child = """if True:
     import subprocess, sys
     grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
