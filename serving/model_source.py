@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import ConfigError
 from core.settings import Settings
-from wrappers.artifact import load_wrapper
-from wrappers.base import ModelWrapper
+
+if TYPE_CHECKING:
+    from wrappers.base import ModelWrapper
 
 UNREGISTERED = "unregistered"
 
@@ -45,6 +46,9 @@ def load_source(model_uri: str, tracking_uri: str) -> Source:
         DataError: The artifact is damaged or of a format this version does not read.
         TrackingError: MLflow cannot be reached, or has no such version or alias.
     """
+    # With pandas, which a policy server, that loads no model, does not need.
+    from wrappers.artifact import load_wrapper
+
     if not model_uri.startswith("models:/"):
         if not Path(model_uri).is_dir():
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, one line per error, nothing left behind."""
+"""The command: exit codes, one line per error, nothing left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from cli.main import main
 
 
 def screentest(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -19,6 +21,28 @@ def screentest(*arguments: str, cwd: Path, **environment: str) -> subprocess.Com
         text=True,
         timeout=120,
     )
+
+
+class Called:
+    """The command in this process, in a folder of its own: what it imports is there already."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        for name, value in environment.items():
+            self._monkeypatch.setenv(name, value)
+        self._monkeypatch.setattr(sys, "argv", ["screentest", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = self._capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), told.out, told.err)
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Called:
+    return Called(tmp_path, monkeypatch, capsys)
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -56,17 +80,17 @@ def test_help_tells_commands_and_exit_codes(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
+    arguments: tuple[str, ...], words: tuple[str, ...], called: Called, tmp_path: Path
 ) -> None:
-    assert_refused(screentest(*arguments, cwd=tmp_path), *words)
+    assert_refused(called(*arguments), *words)
     assert not list(tmp_path.glob("runs/2*"))
 
 
 @pytest.mark.parametrize("content", [b"k: [1", b"- k\n", b"k: \xff\n", b"k: none\n"])
-def test_a_damaged_config_file_is_one_line(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_config_file_is_one_line(content: bytes, called: Called, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(content)
 
-    assert_refused(screentest("up", cwd=tmp_path), "config.yaml")
+    assert_refused(called("up"), "config.yaml")
 
 
 @pytest.mark.parametrize(
@@ -78,9 +102,9 @@ def test_a_damaged_config_file_is_one_line(content: bytes, tmp_path: Path) -> No
     ],
 )
 def test_a_place_where_models_cannot_be_served_is_told_before_they_are_trained(
-    environment: dict[str, str], words: tuple[str, ...], tmp_path: Path
+    environment: dict[str, str], words: tuple[str, ...], called: Called, tmp_path: Path
 ) -> None:
-    assert_refused(screentest("demo", "--data", "synthetic", cwd=tmp_path, **environment), *words)
+    assert_refused(called("demo", "--data", "synthetic", **environment), *words)
     assert not list(tmp_path.glob("runs/2*"))
 
 
@@ -98,12 +122,12 @@ def test_down_without_a_stack_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"pid": 999999999, "addresses": {}}', "[]", '{"pid": "x"}'])
-def test_a_stale_or_damaged_state_file_is_no_stack(content: str, tmp_path: Path) -> None:
+def test_a_stale_or_damaged_state_file_is_no_stack(content: str, called: Called, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     state = tmp_path / "runs" / "up.json"
     state.write_text(content)
 
-    done = screentest("down", cwd=tmp_path)
+    done = called("down")
 
     assert (done.returncode, done.stdout) == (0, "nothing is running\n")
     assert not state.exists()

@@ -158,8 +158,12 @@ def renamed(world: Interactions) -> Interactions:
     "world",
     [
         pytest.param(Interactions(WORLD.ratings), id="ratings alone"),
-        pytest.param(replace(WORLD, tags=WORLD.tags.iloc[:0], genres=WORLD.genres.iloc[:0]), id="no tags, no genres"),
-        pytest.param(replace(WORLD, ratings=WORLD.ratings.assign(timestamp=0)), id="no times"),
+        pytest.param(
+            replace(WORLD, tags=WORLD.tags.iloc[:0], genres=WORLD.genres.iloc[:0]),
+            id="no tags, no genres",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(replace(WORLD, ratings=WORLD.ratings.assign(timestamp=0)), id="no times", marks=pytest.mark.long),
         pytest.param(Interactions(WORLD.ratings.iloc[:1]), id="one rating"),
         pytest.param(renamed(WORLD), id="odd ids"),
     ],

@@ -214,7 +214,9 @@ def outcome_of(here: World) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("rate", [0.8, 0.05], ids=["promoted", "rolled back"])
+@pytest.mark.parametrize(
+    "rate", [pytest.param(0.8, id="promoted"), pytest.param(0.05, id="rolled back", marks=pytest.mark.long)]
+)
 def test_killed_anywhere_it_goes_on_and_ends_the_same(
     world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: float, after: bool
 ) -> None:

@@ -221,7 +221,11 @@ def test_a_challenger_that_dies_is_rolled_back_by_its_errors(place: Place, monke
 
 
 @pytest.mark.parametrize(
-    ("words", "named"), [(CHAMPION, f"model server {CHAMPION}"), ("serving.policy_server", "policy server")]
+    ("words", "named"),
+    [
+        pytest.param(CHAMPION, f"model server {CHAMPION}", marks=pytest.mark.long),
+        ("serving.policy_server", "policy server"),
+    ],
 )
 def test_without_champion_or_policy_server_it_stops_with_the_cause(
     place: Place, monkeypatch: pytest.MonkeyPatch, undisturbed: RolloutResult, words: str, named: str
