@@ -49,6 +49,7 @@ from serving.model_source import UNREGISTERED
 from serving.policy_process import PolicyProcess
 from serving.processes import ServerCommand, ServerProcess, poll
 from serving.redis_process import redis_for
+from wrappers.ranker import RankerWrapper
 from wrappers.registry import model
 
 #: ML-1M's items, and its ratings per user; fewer users, who cost a request nothing.
@@ -86,7 +87,9 @@ class Stack(NamedTuple):
 def running(model_name: str, folder: Path, lane: str) -> Iterator[Stack]:
     """Everything trained, written and started; ``lane``: who gets what by ``hash``, or by a bandit, ``thompson``."""
     data = SyntheticDataLoader(0, n_users=N_USERS, n_items=N_ITEMS, n_ratings=N_RATINGS).load()
-    trained = model(model_name)().fit(data)
+    trained = model(model_name)()
+    assert isinstance(trained, RankerWrapper)
+    trained.fit(data)
     trained.save(folder / "model")
     with ExitStack() as stack:
         redis = stack.enter_context(redis_for(load_settings(redis_url=""), folder))

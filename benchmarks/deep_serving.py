@@ -126,7 +126,7 @@ def wide_deep_engines(rng: np.random.Generator) -> dict[str, Answer]:
 def two_tower_engines(rng: np.random.Generator, n_items: int, size: int = 65) -> dict[str, Answer]:
     """One user's scores of all items as products."""
     user, items = (
-        rng.normal(size=(1, size)).astype(np.float32) / size,
+        rng.normal(size=(1, size)).astype(np.float32) / np.float32(size),
         rng.normal(size=(n_items, size)).astype(np.float32),
     )
     user_tensor, item_tensor = torch.from_numpy(user), torch.from_numpy(items)

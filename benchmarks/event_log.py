@@ -13,7 +13,6 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -25,15 +24,19 @@ import orjson
 import uvicorn
 
 from benchmarks.load import Measured, measure, post
+from core.errors import ServerError
 from events.database import open_database
 from events.records import Outcome, OutcomeReceipt
 from events.store import EventStore
+from serving.lanes import dealt_routes
 from serving.management.application import Management
 from serving.policy_app import Policy
 from serving.ports import announce, listen
+from serving.processes import poll
 from serving.routing import Routing
 from tests.real_postgres import real_postgres
 
+_START_S = 30.0
 SQLITE, NO_LOG, POSTGRESQL = "synchronous=FULL", "no log", "PostgreSQL"
 
 
@@ -58,7 +61,9 @@ def serve(folder: Path, *, log: str) -> None:
     sock = listen("127.0.0.1", 0)
     store: Any = EventStore(log) if log else NoLog()
     url = log or f"sqlite:///{folder / 'events.db'}"
-    policy = Policy(store, Routing(open_database(url)), k=10, model_timeout_s=1.0, max_under_way=64)
+    engine = open_database(url)
+    routing = Routing(engine, dealt_routes(engine, "", 0.02))
+    policy = Policy(store, routing, k=10, model_timeout_s=1.0, deadline_s=2.0, max_under_way=64)
     config = uvicorn.Config(policy.application(Management([])), log_config=None, access_log=False, lifespan="on")
     announce(sock, folder / "port")
     uvicorn.Server(config).run(sockets=[sock])
@@ -71,10 +76,12 @@ def server(kind: str) -> Iterator[tuple[int, int]]:
         folder = Path(name)
         with log_of(kind, folder) as log:
             role = ["--serve", log, "--folder", name]
-            process = subprocess.Popen([sys.executable, "-m", "benchmarks.event_log", *role], stderr=subprocess.DEVNULL)
+            process = subprocess.Popen([sys.executable, "-m", "benchmarks.event_log", *role])
             try:
-                while not (folder / "port").exists():
-                    time.sleep(0.05)
+                if not poll(lambda: (folder / "port").exists() or process.poll() is not None, _START_S):
+                    raise ServerError(f"the server is not there after {_START_S:g} s")
+                if process.poll() is not None:
+                    raise ServerError(f"the server ended with exit code {process.returncode}; its words are above")
                 yield process.pid, int((folder / "port").read_text())
             finally:
                 process.terminate()

@@ -43,7 +43,10 @@ def world(n_users: int, n_items: int) -> tuple[Interactions, Interactions]:
     n_test = per_user * _HELD_OUT_PER_USER // (_RATINGS_PER_USER + _HELD_OUT_PER_USER)
     items = pd.DataFrame({"item_id": np.arange(n_items), "title": "", "year": pd.array([2000] * n_items, "Int16")})
     genres = pd.DataFrame({"item_id": np.arange(n_items), "genre": [f"genre {i % _GENRES}" for i in range(n_items)]})
-    return tuple(Interactions(_ratings(part, rng), items, genres) for part in (chosen[:, n_test:], chosen[:, :n_test]))
+    train, test = (
+        Interactions(_ratings(part, rng), items, genres) for part in (chosen[:, n_test:], chosen[:, :n_test])
+    )
+    return train, test
 
 
 def _ratings(items_of_users: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:

@@ -50,10 +50,10 @@ def main() -> None:
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     shape = (given.users, given.items)
-    ratings = sparse.random_array(
-        shape, density=_RATINGS_PER_USER / given.items, rng=rng, format="csr", dtype=np.float32
+    ratings = sparse.csr_array(
+        sparse.random_array(shape, density=_RATINGS_PER_USER / given.items, rng=rng, dtype=np.float32)
     )
-    truth = sparse.random_array(shape, density=_RELEVANT_PER_USER / given.items, rng=rng, format="csr")
+    truth = sparse.csr_array(sparse.random_array(shape, density=_RELEVANT_PER_USER / given.items, rng=rng))
     weights = rng.random((given.items, given.items), dtype=np.float32)
 
     scoring = best_of(3, lambda: recommend(ratings, weights, given.k))

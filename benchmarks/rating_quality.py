@@ -60,11 +60,11 @@ def _alternate(by_user: list, by_item: list, x: npt.NDArray, y: npt.NDArray, pen
     """Solve in place for users and items in turn: the expected value of a draw, without the chance in it."""
     precision = penalty * np.eye(x.shape[1])
     rng = np.random.default_rng(SEED)
-    ones = [np.ones(len(vectors)) for vectors in (x, y)]
+    of_users, of_items = (np.ones(len(vectors)) for vectors in (x, y))
     with ThreadPoolExecutor(2) as pool:
         for _ in range(ALTERNATIONS):
-            x[:] = draw_vectors(by_user, Prior(np.zeros(x.shape), precision), y, *ones, rng, pool).means
-            y[:] = draw_vectors(by_item, Prior(np.zeros(y.shape), precision), x, *ones[::-1], rng, pool).means
+            x[:] = draw_vectors(by_user, Prior(np.zeros(x.shape), precision), y, of_users, of_items, rng, pool).means
+            y[:] = draw_vectors(by_item, Prior(np.zeros(y.shape), precision), x, of_items, of_users, rng, pool).means
 
 
 def best_penalty(train: Interactions, size: int) -> float:

@@ -191,7 +191,7 @@ def main() -> int:
         figures = json.loads((folder / _FIGURES).read_text(encoding="utf-8"))
         size = sum(path.stat().st_size for path in (folder / "many").iterdir()) / 1e9
         print(f"{given.items:,} items, {given.users:,} users; made in {time.perf_counter() - start:.0f} s")
-        print(f"index: {figures['index']}, built in {figures['index_s']:.0f} s; artifact {size:.2f} GB")
+        print(f"index: {figures['found_by']}, built in {figures['index_s']:.0f} s; artifact {size:.2f} GB")
         print(f"recall@10 of the candidates against scoring all: {figures['recall']:.3f} (bar: >= {FLOOR})")
         running_now = stack.enter_context(running(folder, figures))
         print(f"features in Redis: {running_now.redis_mb:,.0f} MB; model server ready in {running_now.loaded_s:.0f} s")

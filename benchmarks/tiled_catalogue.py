@@ -35,14 +35,14 @@ class Tiled(NamedTuple):
     """What was made.
 
     Attributes:
-        index: Kind of the index, its recall when it was built, lists looked through.
+        found_by: Kind of the index, its recall when it was built, lists looked through.
         index_s: How long it took to build.
         recall: Of the ten best by scoring all items, the share that is found in two stages, before features rank them.
         version: What the users' features are filed under.
         user_rows: (n_users, n_features) of them.
     """
 
-    index: dict[str, Any]
+    found_by: dict[str, Any]
     index_s: float
     recall: float
     version: str
