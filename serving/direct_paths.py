@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import BadInput, Failure
@@ -48,7 +48,7 @@ def _answering_errors(endpoint: ASGIApp) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await endpoint(scope, receive, send)
-        except (BadInput, Failure, HTTPException) as error:
+        except (BadInput, Failure, HTTPException, ClientDisconnect) as error:
             kind = next(kind for kind in ERROR_ANSWERS if isinstance(error, kind))
             response = await ERROR_ANSWERS[kind](Request(scope, receive), error)
             await response(scope, receive, send)

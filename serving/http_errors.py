@@ -109,6 +109,11 @@ async def _failure(_request: Request, error: Exception) -> Response:
     return refuse(503, str(error), {"retry-after": str(RETRY_AFTER_S)})
 
 
+async def _gone(_request: Request, _error: Exception) -> Response:
+    # Nobody reads it; no bug to be logged either.
+    return refuse(400, "the caller went away before the end of the body")
+
+
 async def _http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError(f"handler for HTTPException got {type(error).__name__}") from error
@@ -125,5 +130,6 @@ ERROR_ANSWERS: dict[Any, Answer] = {
     BadInput: _bad_input,
     Failure: _failure,
     HTTPException: _http_exception,
+    ClientDisconnect: _gone,
     Exception: _unforeseen,
 }

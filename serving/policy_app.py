@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 from starlette.requests import Request
@@ -95,10 +96,10 @@ class Policy:
 
     def application(self, management: Management) -> ASGIApp:
         """The ASGI application; ``management`` is for people, away from the hot path."""
-        posted = self._posted
+        posted = {"/update": self._update_directly, **self._posted}
         direct = {("GET", "/choose"): self._choose_directly, **{("POST", path): app for path, app in posted.items()}}
         app = DirectPaths(direct, self._behind(management))
-        return Traced(LoadShed(app, ("/choose", "/update", *posted), self._max_under_way, self._metrics.shed))
+        return Traced(LoadShed(app, ("/choose", *posted), self._max_under_way, self._metrics.shed))
 
     def _behind(self, management: Management) -> FastAPI:
         @asynccontextmanager
@@ -132,9 +133,15 @@ class Policy:
 
     async def update(self, request: Request) -> Response:
         """Acknowledge an outcome once it is on disk."""
-        outcome = parse_update(await json_object(request.receive))
+        return Response(await self._update(request.receive), media_type=Json.media_type)
+
+    async def _update_directly(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await send_json(send, await self._update(receive))
+
+    async def _update(self, receive: Receive) -> bytes:
+        outcome = parse_update(await json_object(receive))
         receipt = await self._decisions.acknowledge(outcome)
-        return Json({"status": receipt.status, "decision_id": receipt.decision_id})
+        return orjson.dumps({"status": receipt.status, "decision_id": receipt.decision_id})
 
     async def routes(self, _request: Request) -> Response:
         """The route in force."""
