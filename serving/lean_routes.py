@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.errors import ServerError
 from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import ERROR_ANSWERS, Json, json_object, refuse
 from serving.item_routes import FEATURES_PATH, ITEMS_PATH, features_route, items_route
@@ -24,6 +25,7 @@ from serving.kserve_model import PinnedModel
 from serving.model_figures import ModelFigures
 from serving.model_seconds import ModelSeconds
 from serving.plain_routes import PLAIN_PATHS, Plain
+from serving.punctual import is_too_late
 
 #: What some models say of how an answer came about: what they knew of the user, whether a chat model had its say.
 _REMARKS = ("features", "llm")
@@ -49,8 +51,11 @@ class Recommend:
 
         Raises:
             BadInput: It is no request for a list.
+            ServerError: Its caller has stopped waiting.
         """
         start = time.perf_counter()
+        if is_too_late(scope):
+            raise ServerError("the time for an answer was over before its turn came; this server has too much to do")
         document = await json_object(receive)
         [answer] = await self._model.answer([document])
         listed = {"items": answer["items"], "cold": answer["cold"], **self._made_by}

@@ -10,6 +10,7 @@ import orjson
 
 from core.errors import ServerError
 from serving.lean_http import LeanHttp
+from serving.punctual import WITHIN
 from serving.routing import Contestant
 
 #: What the error says of a server that took too long; the policy server's log is searched for it.
@@ -119,8 +120,10 @@ class ModelClient:
 
     async def _document(self, server: Contestant, path: str, body: bytes | None, timeout_s: float) -> tuple[Any, bytes]:
         """The answer to a GET, or to a POST of a body, which must be 200 with JSON; parsed, and as it came."""
+        # So that the server does not work on it once nobody waits any more.
+        within = {WITHIN: str(int(1000 * timeout_s))}
         try:
-            status, text = await self._http.send(server.url, path, body, timeout_s=timeout_s)
+            status, text = await self._http.send(server.url, path, body, timeout_s=timeout_s, headers=within)
         except TimeoutError as error:
             raise ServerError(f"model server {server.url} {LATE} {timeout_s:.3g} s") from error
         except OSError as error:

@@ -99,7 +99,9 @@ class Policy:
         posted = {"/update": self._update_directly, **self._posted}
         direct = {("GET", "/choose"): self._choose_directly, **{("POST", path): app for path, app in posted.items()}}
         app = DirectPaths(direct, self._behind(management))
-        return Traced(LoadShed(app, ("/choose", *posted), self._max_under_way, self._metrics.shed))
+        paths = ("/choose", *posted)
+        shed = LoadShed(app, paths, self._max_under_way, self._metrics.shed, within_s=self._deadline_s)
+        return Traced(shed)
 
     def _behind(self, management: Management) -> FastAPI:
         @asynccontextmanager

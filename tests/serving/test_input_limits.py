@@ -58,6 +58,16 @@ def test_a_model_server_has_the_same_limit(model_urls: dict[str, str]) -> None:
         assert status(connection.recv(400)) == 431
 
 
+def test_a_model_server_does_not_work_for_somebody_who_is_gone(model_urls: dict[str, str]) -> None:
+    def ask(within_ms: int) -> httpx.Response:
+        headers = {"x-answer-within-ms": str(within_ms)}
+        return httpx.post(model_urls["ease"] + "/recommend", json={"user_id": 100}, headers=headers, trust_env=False)
+
+    late, early = ask(0), ask(60_000)
+    assert (late.status_code, early.status_code) == (503, 200)
+    assert "before its turn came" in late.json()["error"]
+
+
 def test_a_head_of_usual_length_is_answered_also_in_pieces(server: ServerProcess) -> None:
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: " + b"a" * 50_000 + b"\r\n\r\n"
     assert status(exchange(server, head)) == 200
@@ -110,6 +120,51 @@ def test_a_query_that_is_too_long_is_refused_by_every_route(server: ServerProces
 def test_a_length_that_is_no_number_is_bad(server: ServerProcess, length: str) -> None:
     head = b"POST /update HTTP/1.1\r\n" + HOST + f"content-length: {length}\r\n\r\n".encode()
     assert status(exchange(server, head)) == 400
+
+
+#: What two servers in a row could take for two different requests; each is refused, and nothing behind it is looked at.
+_AMBIGUOUS = {
+    "both lengths": b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "both, the other way round": b"transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n",
+    "two lengths": b"content-length: 2\r\ncontent-length: 3\r\n\r\n{} ",
+    "the same twice": b"content-length: 2\r\ncontent-length: 2\r\n\r\n{}",
+    "chunked, and more": b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "not chunked at the end": b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a space before the colon": b"transfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+    "bare line feeds": b"x: y\ncontent-length: 2\r\n\r\n{}",
+    "a carriage return alone": b"x: y\rcontent-length: 2\r\n\r\n{}",
+    "a chunk that is no number": b"transfer-encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+    "a chunk below zero": b"transfer-encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
+    "a chunk beyond all numbers": b"transfer-encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\n{}\r\n0\r\n\r\n",
+    "a chunk longer than it says": b"transfer-encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+    "a NUL in a name": b"x\x00y: z\r\ncontent-length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("rest", _AMBIGUOUS.values(), ids=_AMBIGUOUS)
+def test_a_request_that_can_be_read_in_two_ways_is_bad_and_ends_the_connection(
+    server: ServerProcess, rest: bytes
+) -> None:
+    behind = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"POST /healthz HTTP/1.1\r\n" + HOST + rest + behind)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    # The bad one itself may have been begun with (405) before its body told what it is.
+    assert answers.count(b"HTTP/1.1 400") == 1
+    assert b"HTTP/1.1 200" not in answers
+
+
+def test_a_folded_header_is_one_header_or_bad(server: ServerProcess) -> None:
+    folded = b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: y\r\n content-length: 99\r\n\r\n"
+    assert status(exchange(server, folded)) in (200, 400), "at once: the folded line is no length"
+
+
+def test_requests_sent_at_once_are_answered_in_turn_and_none_behind_a_close(server: ServerProcess) -> None:
+    one, other = (f"GET {path} HTTP/1.1\r\n".encode() + HOST for path in ("/healthz", "/nothing"))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(one + b"\r\n" + other + b"\r\n" + one + b"connection: close\r\n\r\n" + one + b"\r\n")
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert [int(part.split()[0]) for part in answers.split(b"HTTP/1.1 ")[1:]] == [200, 404, 200]
 
 
 def test_another_name_than_this_machines_is_refused_while_nobody_needs_a_key(server: ServerProcess) -> None:
