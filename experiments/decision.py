@@ -26,12 +26,14 @@ Reason = Literal[
     "primary_worse",
     "primary_better",
     "guardrail_unproven",
+    "control_failed",
     "no_boundary_crossed",
     "guardrails_held",
     "too_few_sessions",
     "effect_undefined",
     "better_before_last_step",
     "guardrail_undecided",
+    "control_failing",
     "undecided",
 ]
 
@@ -52,6 +54,8 @@ REASONS: dict[Reason, DecisionKind] = {
     "primary_better": "promote",
     # The primary metric is better, but the planned sessions did not show that a guardrail metric keeps its margin.
     "guardrail_unproven": "keep",
+    # The primary metric is better, but the control's server failed so often that lesser lists may be the cause.
+    "control_failed": "keep",
     # The last look of the last step left 0 inside the interval, or could not decide.
     "no_boundary_crossed": "keep",
     # At 100 % only: no guardrail was broken while all traffic was the challenger's.
@@ -64,6 +68,8 @@ REASONS: dict[Reason, DecisionKind] = {
     "better_before_last_step": "continue",
     # The primary metric is better in the last step; a guardrail metric may still lose more than its margin.
     "guardrail_undecided": "continue",
+    # It is better in the last step, and would not be had the control's failed sessions all been clicked.
+    "control_failing": "continue",
     # 0 is still inside the interval.
     "undecided": "continue",
 }
@@ -79,7 +85,8 @@ class LookData:
     Intention to treat: every session belongs to the variant it was assigned to, in the moments and as its unit's first
     exposure. One that failed (nobody could answer) has no click, unless the caller asked again and was answered: then
     it counts once, as answered. One in which the challenger failed and the champion's list was shown is the
-    challenger's with the clicks it got; it is among ``errors`` too.
+    challenger's with the clicks it got; it is among ``errors`` too. One in which the control failed is the control's
+    with the clicks that a lesser list got, or none, and among ``control_errors``: see ``decide``.
 
     Whether the look ends its step follows from ``sessions`` and the spec.
 
@@ -94,6 +101,7 @@ class LookData:
         errors: Of these, sessions its server failed in or answered too late.
         empty: Of these, sessions its server answered with an empty list; failed ones are errors only.
         latency_p95_ms: 95th percentile of its answers; NaN where none is known.
+        control_errors: Sessions of the concurrent control that its server failed in, or answered too late.
         metrics: By name, the spec's secondary and guardrail metrics, as the primary one is in challenger and control.
     """
 
@@ -107,6 +115,7 @@ class LookData:
     errors: int = 0
     empty: int = 0
     latency_p95_ms: float = math.nan
+    control_errors: int = 0
     metrics: Mapping[str, MetricArms] = field(default_factory=dict)
 
 
@@ -156,13 +165,19 @@ def decide(spec: ExperimentSpec, look: LookData) -> Decision:
     2. a guardrail is broken (``broken_guardrails``): ``rollback``;
     3. with min_challenger_sessions, a guardrail metric is shown to lose more than its margin: ``rollback``;
     4. the interval of the primary effect lies below 0, with as many: ``rollback``, in any step;
-    5. it lies above 0, with as many, in the last step, and every guardrail metric that has a margin is shown to keep
-       it: ``promote``;
+    5. it lies above 0, with as many, in the last step, it would though each of the control's failed sessions had been
+       clicked, and every guardrail metric that has a margin is shown to keep it: ``promote``;
     6. the last step has had its sessions: ``keep``;
     7. otherwise ``continue``, with ``advance_step`` where the step has had its sessions.
 
     The interval is the asymptotic confidence sequence of ``spec.analysis`` at the effective number of sessions: taking
     more looks does not raise its error, and of a challenger that changes nothing about alpha / 2 at most are promoted.
+
+    The condition on failed sessions is there because a control that was down flatters the challenger: what its users
+    were shown instead says nothing of its model. Nobody knows what they would have clicked, so the worst case is taken
+    (the bound of Manski, 1990, for outcomes that are missing): leaving these sessions out would compare users of
+    different hours, and their counterparts in the other arm are unknown. It is conservative, exact where nothing
+    failed, and for promotion alone: for a rollback the failures only make the evidence weaker.
 
     Args:
         spec: The experiment.
@@ -292,14 +307,17 @@ def _judge(
         return "rollback", broken
     enough = look.challenger_sessions >= needed
     last_step = look.step_index == len(spec.rollout.steps) - 1
+    complete = last_step and _step_complete(spec, look)
     if enough and harmed(others):
         return "rollback", ("guardrail_worse",)
     if enough and ci.upper < 0:
         return "rollback", ("primary_worse",)
     better = enough and last_step and ci.lower > 0
+    if better and not ci.lower > _flattery(look):
+        return ("keep", ("control_failed",)) if complete else ("continue", ("control_failing",))
     if better and not unproven(others):
         return "promote", ("primary_better",)
-    if last_step and _step_complete(spec, look):
+    if complete:
         return "keep", ("guardrail_unproven" if better else "no_boundary_crossed",)
     if better:
         return "continue", ("guardrail_undecided",)
@@ -308,6 +326,11 @@ def _judge(
     if math.isnan(ci.lower):
         return "continue", ("effect_undefined",)
     return "continue", ("better_before_last_step" if ci.lower > 0 else "undecided",)
+
+
+def _flattery(look: LookData) -> float:
+    """By how much the control's rate could be too low at the most: its failed sessions' share, had all been clicked."""
+    return look.control_errors / float(look.control.sessions.sum()) if look.control_errors else 0.0
 
 
 def _step_complete(spec: ExperimentSpec, look: LookData) -> bool:

@@ -42,6 +42,12 @@ REASONS = {
         "The planned sessions were used up and did not show that no more is lost than is allowed of: "
         "{unproven_metrics}. In doubt the champion stays.",
     ),
+    "control_failed": (
+        "the control's server failed too often",
+        "The challenger was ahead, but the control's server failed, or answered too late, in so many sessions that the "
+        "lesser lists shown instead may be the reason: had each of these sessions been clicked, the interval would not "
+        "lie above zero. In doubt the champion stays.",
+    ),
     "no_boundary_crossed": (
         "planned sessions used up",
         "The planned sessions were used up and neither boundary was crossed: what was seen does not show that the "
@@ -67,6 +73,11 @@ REASONS = {
     "guardrail_undecided": (
         "ahead, a guardrail metric is open",
         "The challenger is ahead, but it is not yet shown that no more is lost than is allowed of: {unproven_metrics}.",
+    ),
+    "control_failing": (
+        "ahead, the control's server failed too often",
+        "The challenger is ahead, but the control's server failed, or answered too late, in so many sessions that the "
+        "lesser lists shown instead may be the reason. It is not promoted on that.",
     ),
     "undecided": (
         "cannot be told apart yet",

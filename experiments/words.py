@@ -175,7 +175,7 @@ def _verdict_key(result: RolloutResult, comparison: Comparison) -> str:
         if _broke_guardrail(result):
             return f"verdict.rollback.{'watch' if comparison == 'won' and _was_watched(result) else 'guardrail'}"
         return "verdict.rollback" if comparison == "lost" else "verdict.rollback.unproven"
-    if decision == "keep" and "guardrail_unproven" in result.reasons:
+    if decision == "keep" and not {"guardrail_unproven", "control_failed"}.isdisjoint(result.reasons):
         return "verdict.keep.guardrail"
     if decision == "keep" and comparison != "undecided":
         return f"verdict.keep.{comparison}"

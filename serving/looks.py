@@ -54,6 +54,7 @@ def take_look(
         errors=server.errors,
         empty=server.empty,
         latency_p95_ms=server.latency_p95_ms,
+        control_errors=health(engine, spec.name, "control", before_step=n_steps, as_of=as_of).errors,
         metrics=_metric_arms(engine, spec, n_steps, as_of),
     )
     decision = decide(spec, look)

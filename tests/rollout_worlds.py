@@ -96,6 +96,8 @@ class World:
     latency_ms: float = 20.0
     challenger_latency_ms: float = 20.0
     fails_from: int = 10**9
+    #: Sessions in which the champion's server fails; lesser lists stand in, which nobody clicks.
+    control_fails: range = range(0)
     registry: Registry = field(default_factory=Registry)
 
     def __post_init__(self) -> None:
@@ -120,7 +122,7 @@ class World:
             unit = f"unit-{index % 97}"
             place = bucket(self.spec.hash_salt, unit)
             variant = rollout_variant(place, route.percent)
-            error = variant == "challenger" and index >= self.fails_from
+            error = index >= self.fails_from if variant == "challenger" else index in self.control_fails
             exposure = Exposure(
                 decision_id=f"d{index}",
                 experiment=self.spec.name,
@@ -137,6 +139,8 @@ class World:
             )
             acknowledged.append(self.store.record_exposure(exposure))
             rate = self.rates["challenger" if variant == "challenger" and not error else "champion"]
+            if error and variant != "challenger":
+                rate = 0.0
             if np.random.default_rng((7, index)).random() < rate:
                 click = Outcome(unit, variant, "1", 1.0, index + 1.0, decision_id=exposure.decision_id)
                 acknowledged.append(self.store.record_outcome(click))

@@ -94,6 +94,39 @@ def test_a_dead_challenger_is_rolled_back_at_the_first_look() -> None:
     assert (decision.kind, decision.reasons, decision.advance_step) == ("rollback", ("error_rate",), False)
 
 
+@pytest.mark.parametrize(
+    ("sessions", "failed", "kind", "reasons"),
+    [
+        (36_000, 0, "promote", ("primary_better",)),
+        # BETTER is ten points ahead, the interval begins some six above zero: fewer failures cannot explain it.
+        (36_000, 120, "promote", ("primary_better",)),
+        (35_000, 400, "continue", ("control_failing",)),
+        (36_000, 400, "keep", ("control_failed",)),
+        (36_000, 4000, "keep", ("control_failed",)),
+    ],
+)
+def test_a_control_that_failed_promotes_nobody(sessions: int, failed: int, kind: str, reasons: tuple[str, ...]) -> None:
+    decision = decide(SPEC, replace(look(2, sessions, BETTER, CONTROL), control_errors=failed))
+    assert (decision.kind, decision.reasons) == (kind, reasons)
+
+
+def test_a_control_that_failed_does_not_save_a_challenger_that_is_worse() -> None:
+    decision = decide(SPEC, replace(look(1, 9000, WORSE, CONTROL), control_errors=1000))
+    assert (decision.kind, decision.reasons) == ("rollback", ("primary_worse",))
+
+
+def test_equal_models_are_never_told_apart_by_how_often_the_control_failed() -> None:
+    sessions, clicks = CONTROL
+    flattered = 0
+    for failed in range(0, sessions + 1, 100):
+        # Nobody clicks where it failed.
+        hurt = (sessions, clicks - clicks * failed // sessions)
+        seen = replace(look(2, 36_000, CONTROL, hurt), control_errors=failed)
+        flattered += decide(SPEC, replace(seen, control_errors=0)).kind == "promote"
+        assert decide(SPEC, seen).kind == "keep", failed
+    assert flattered > 20, "without the rule most of them are promoted"
+
+
 def test_a_sample_ratio_mismatch_goes_before_everything() -> None:
     seen = replace(look(2, 36_000, BETTER, CONTROL), errors=4000, challenger_units=3000)
     decision = decide(SPEC, seen)

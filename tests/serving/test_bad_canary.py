@@ -14,6 +14,8 @@ from events.database import reading
 from events.rollouts import current_route
 from events.schema import EXPOSURES
 from experiments.words import tell
+from serving.looks import looks_taken
+from serving.replay import replay
 from serving.rollout_so_far import result_so_far
 from tests.rollout_worlds import World, a_spec, deployer, go_on
 from tests.rollout_worlds import world as world
@@ -57,6 +59,18 @@ def test_it_is_rolled_back_and_the_share_of_users_who_had_it_is_told(
     assert route is not None
     assert route.percent == 0
     assert {variant for _, variant in sessions(here)[len(seen) :]} == {"champion"}
+
+
+def test_a_champion_that_is_down_makes_no_challenger_look_good(world: Callable[..., World], tmp_path: Path) -> None:
+    """Equal models: while the champion's server is down, every comparison favours the challenger."""
+    here = world(rates=EQUAL, control_fails=range(100, 400))
+    record = go_on(here, here.controller(deployer(tmp_path)))
+    assert (record.decision, record.reasons) == ("keep", ("control_failed",))
+    looks = looks_taken(here.engine, here.spec.name)
+    assert looks[-1].ci_lower > 0, "it would have been promoted"
+    told = tell(result_so_far(here.engine, record), here.spec)
+    assert "was ahead, but the control's server failed too often" in told.headline
+    assert not [look for look in replay(here.engine, here.spec) if look.differing]
 
 
 @pytest.mark.parametrize("rates", [WORSE, EQUAL, {"champion": 0.2, "challenger": 0.8}])
