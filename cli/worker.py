@@ -81,7 +81,7 @@ def _jobs(names: Sequence[str], engine: Engine, settings: Settings, retraining: 
     from events import live_traffic
     from monitoring import log_checks
     from monitoring.live_aggregates import LiveAggregates
-    from monitoring.retention import keep_days
+    from monitoring.retention import keep_audit_days, keep_days
     from monitoring.rounds import Job
 
     aggregates = LiveAggregates(
@@ -91,11 +91,16 @@ def _jobs(names: Sequence[str], engine: Engine, settings: Settings, retraining: 
         artifact_root=settings.artifact_root,
     )
     archive = settings.events_archive_dir.expanduser().absolute()
+
+    def retain() -> None:
+        keep_days(engine, archive, settings.events_retention_days)
+        keep_audit_days(engine, archive, settings.audit_retention_days)
+
     every = {
         "retrain": Job("retrain", 2.0, retraining.round, alone=False),
         "aggregates": Job(live_traffic.JOB, 2.0, aggregates.round),
         "checks": Job(log_checks.JOB, 30.0, lambda: log_checks.check_log(engine)),
-        "retention": Job("retention", 3600.0, lambda: keep_days(engine, archive, settings.events_retention_days)),
+        "retention": Job("retention", 3600.0, retain),
     }
     return [every[name] for name in names]
 

@@ -27,6 +27,8 @@ from yaml import YAMLError
 from core.errors import ConfigError
 from core.validation_text import in_one_line
 
+#: Whoever looks into what happened finds out late: nothing younger leaves the audit log.
+FEWEST_AUDIT_DAYS = 90
 #: MLflow's old stages, mapped to the aliases that replaced them.
 STAGES = {"production": "champion", "staging": "challenger"}
 
@@ -141,6 +143,8 @@ class Settings(BaseSettings):
     """`screentest worker` moves days of the event log older than so many to Parquet files; 0: all of it stays."""
     events_archive_dir: Path = Path("archive")
     """Where it puts them: exposures/date=…, outcomes/date=…"""
+    audit_retention_days: int = Field(0, ge=0)
+    """It moves days of the audit log older than so many there too, audit_log/date=…; at least 90. 0: all stays."""
     feature_snapshot_days: int = Field(30, ge=1)
     """Features are computed as they were at the end of every so many days."""
     feature_timeout_ms: float = Field(50.0, gt=0)
@@ -208,6 +212,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; give scheme://host[:port] exactly, without a path or *")
         return value
 
+    @field_validator("audit_retention_days")
+    @classmethod
+    def _audit_log_lasts(cls, value: int) -> int:
+        if 0 < value < FEWEST_AUDIT_DAYS:
+            raise ValueError(f"must be at least {FEWEST_AUDIT_DAYS}, or 0: all of it stays")
+        return value
+
     @field_validator("mlflow_model_stage")
     @classmethod
     def _stage_is_an_alias(cls, value: str) -> str:
@@ -236,7 +247,7 @@ class Settings(BaseSettings):
 
 
 def _without_secrets(address: str) -> str:
-    return re.sub(r"(://[^?]*)\?.*", r"\1?***", re.sub(r"://[^/@]*@", "://***@", address))
+    return re.sub(r"(://[^?]*)\?.*", r"\1?***", re.sub(r"://[^/?#]*@", "://***@", address))
 
 
 def load_settings(**given: Any) -> Settings:

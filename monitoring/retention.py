@@ -1,7 +1,9 @@
-"""Retention: days of the event log that are old enough go to Parquet, then from the database."""
+"""Retention: days of the event log, and of the audit log, that are old enough go to Parquet, then from the database."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from sqlalchemy import Engine
 
 from core.errors import EventLogError
 from core.file_lock import alone
+from events.audit_archive import archive_audit
 from events.export import Export, export_events
 from events.live_traffic import count_new
 from events.monitoring_results import delete_results
@@ -37,14 +40,43 @@ def keep_days(engine: Engine, archive: Path, days: int, *, today: date | None = 
     before = (today or datetime.now(UTC).date()) - timedelta(days=days)
     # What is deleted can no longer be added up.
     count_new(engine)
+    with _to_itself(archive):
+        done = export_events(engine, archive, before=before, remove=True)
+    delete_results(engine, before=datetime(before.year, before.month, before.day, tzinfo=UTC).timestamp())
+    return done
+
+
+def keep_audit_days(engine: Engine, archive: Path, days: int, *, today: date | None = None) -> int:
+    """Move the days of the audit log before the last so many whole ones to Parquet.
+
+    Args:
+        engine: From ``open_database``.
+        archive: Folder of the Parquet files; made if missing.
+        days: As of ``archive_audit``; 0: everything stays.
+        today: UTC; None: the clock's.
+
+    Returns:
+        How many entries were moved.
+
+    Raises:
+        ConfigError: Another process exports into the folder, or so few days may not stay.
+        EventLogError: The log cannot be read, or a file not be written or read back; what is not in a file stays.
+    """
+    if days == 0:
+        return 0
+    with _to_itself(archive):
+        return archive_audit(engine, archive, days, today=today)
+
+
+@contextmanager
+def _to_itself(archive: Path) -> Iterator[None]:
+    """The archive, made if missing, for one export at a time."""
     try:
         archive.mkdir(parents=True, exist_ok=True)
         with alone(archive / _LOCK, f"an export into {archive}"):
-            done = export_events(engine, archive, before=before, remove=True)
+            yield
     except OSError as error:
         raise EventLogError(
             f"archive {archive} cannot be written ({error.strerror}); nothing was deleted; mend it, or set "
             "SCREENTEST_EVENTS_ARCHIVE_DIR"
         ) from error
-    delete_results(engine, before=datetime(before.year, before.month, before.day, tzinfo=UTC).timestamp())
-    return done

@@ -11,12 +11,14 @@ from sqlalchemy import Engine, text
 
 from core.errors import ConfigError, EventLogError
 from core.file_lock import alone
+from core.settings import load_settings
+from events.audit import AuditEntry, read_audit, write_audit
 from events.database import reading
 from events.live_traffic import count_new, mark_told, untold
 from events.monitoring_results import MonitoringResult, list_results, record_results
 from events.worker_jobs import claim_job, load_job, note_round
 from monitoring.log_checks import FEWEST_SESSIONS, JOB, WINDOW_S, check_log
-from monitoring.retention import keep_days
+from monitoring.retention import keep_audit_days, keep_days
 from tests.monitoring.conftest import Shown
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
@@ -129,3 +131,53 @@ def test_an_archive_that_cannot_be_used_loses_nothing(engine: Engine, shown: Sho
         keep_days(engine, tmp_path / "archive", 1, today=date(2026, 1, 31))
     with reading(engine) as connection:
         assert connection.scalar(text("SELECT count(*) FROM exposures")) == 1
+
+
+NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
+
+
+def noted(engine: Engine, days_ago: int, what: str) -> None:
+    ts = NOW.timestamp() - days_ago * 86_400
+    write_audit(engine, [AuditEntry(ts, "ops", "operator", "POST", f"/experiments/{what}/stop", what, 200, what)])
+
+
+def archived(archive: Path) -> dict[str, list[str]]:
+    """By day, what was done."""
+    files = sorted((archive / "audit_log").glob("date=*/part-0.parquet"))
+    return {file.parent.name: pq.ParquetFile(file).read()["subject"].to_pylist() for file in files}
+
+
+def test_old_days_of_the_audit_log_go_to_parquet_and_that_is_in_it(engine: Engine, tmp_path: Path) -> None:
+    for days_ago, what in ((200, "a"), (200, "b"), (91, "c"), (90, "d"), (0, "e")):
+        noted(engine, days_ago, what)
+    assert keep_audit_days(engine, tmp_path, 0, today=NOW.date()) == 0
+    assert keep_audit_days(engine, tmp_path, 90, today=NOW.date()) == 3
+    assert archived(tmp_path) == {"date=2025-12-12": ["a", "b"], "date=2026-03-31": ["c"]}
+    left = [(entry.method, entry.path, entry.subject) for entry in read_audit(engine)]
+    moved = [("command", "audit archive", day) for day in ("2025-12-12", "2026-03-31")]
+    assert sorted(left) == sorted([("POST", f"/experiments/{one}/stop", one) for one in "de"] + moved)
+    assert keep_audit_days(engine, tmp_path, 90, today=NOW.date()) == 0
+    # What comes late, or comes again since a worker died after it wrote the file, joins its day.
+    noted(engine, 200, "late")
+    noted(engine, 200, "a")
+    assert keep_audit_days(engine, tmp_path, 90, today=NOW.date()) == 2
+    assert sorted(set(archived(tmp_path)["date=2025-12-12"])) == ["a", "b", "late"]
+
+
+def test_the_audit_log_of_the_last_months_stays_whatever_is_asked_for(engine: Engine, tmp_path: Path) -> None:
+    noted(engine, 89, "young")
+    with pytest.raises(ConfigError, match="audit_retention_days == 89, must be at least 90"):
+        keep_audit_days(engine, tmp_path, 89, today=NOW.date())
+    with pytest.raises(ConfigError, match=r"audit_retention_days.*must be at least 90, or 0"):
+        load_settings(audit_retention_days=30)
+    assert [entry.subject for entry in read_audit(engine)] == ["young"]
+
+
+def test_an_audit_log_that_cannot_be_archived_stays(engine: Engine, tmp_path: Path) -> None:
+    noted(engine, 200, "old")
+    place = tmp_path / "audit_log" / "date=2025-12-12"
+    place.mkdir(parents=True)
+    (place / "part-0.parquet").write_text("no parquet")
+    with pytest.raises(EventLogError, match="is damaged or no export of an audit log"):
+        keep_audit_days(engine, tmp_path, 90, today=NOW.date())
+    assert [entry.subject for entry in read_audit(engine)] == ["old"]
