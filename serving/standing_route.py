@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from sqlalchemy import Engine
@@ -85,13 +86,27 @@ def ask_what_is_served(url: str, model_name: str, timeout_s: float) -> ServedVer
         ConfigError: The address is none, or the server serves a folder.
         ServerError: It is down, not ready, or no model server.
     """
-    if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"model server {url!r}: give its address, e.g. http://recommender-predictor")
-    url = url.rstrip("/")
+    url = _address(url)
     version = _version(url, _readiness(url, timeout_s))
     if version == UNREGISTERED:
         raise ConfigError(f"model server {url} serves a folder; a route names versions of MLflow's registry")
     return ServedVersion(url, f"models:/{model_name}/{version}", version)
+
+
+def _address(url: str) -> str:
+    """A server's address without anything that is none, such as a password, which everybody who may read would see."""
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0))
+    except ValueError:
+        whole = False
+    if not whole or "@" in parts.netloc or parts.query or parts.fragment or not url.isascii() or not url.isprintable():
+        shown = url.rpartition("@")[2][:80]
+        raise ConfigError(
+            f"model server {shown!r}: give its address, e.g. http://recommender-predictor, without user name, "
+            "password, query or fragment"
+        )
+    return url.rstrip("/")
 
 
 def _readiness(url: str, timeout_s: float) -> Any:
@@ -99,7 +114,8 @@ def _readiness(url: str, timeout_s: float) -> Any:
         # A proxy that the environment names is for the world outside.
         session.trust_env = False
         try:
-            answer = session.get(f"{url}/readyz", timeout=timeout_s)
+            # Not where it is sent on to: an address that was allowed must not lead to one that nobody named.
+            answer = session.get(f"{url}/readyz", timeout=timeout_s, allow_redirects=False)
             if answer.status_code != 200:
                 raise ServerError(f"model server {url} is not ready: HTTP {answer.status_code}")
             return answer.json()

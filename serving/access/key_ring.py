@@ -57,6 +57,7 @@ class KeyRing:
         self._engine = engine
         self._keys: dict[bytes, KnownKey] = {}
         self._used: set[KnownKey] = set()
+        self._unusable: set[str] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="key ring", daemon=True)
         try:
@@ -102,7 +103,14 @@ class KeyRing:
         before = self._keys
         after = {}
         for key in live_keys(self._engine):
-            known = before.get(key.id.encode()) or KnownKey(key)
+            try:
+                known = before.get(key.id.encode()) or KnownKey(key)
+            except ValueError as error:
+                # One row that somebody spoiled must not keep all others, revoked ones too, as they are.
+                if key.id not in self._unusable:
+                    _log.error("key %r cannot be used, its row is damaged: %s", key.name, error)
+                self._unusable.add(key.id)
+                continue
             known.expires_at = float("inf") if key.expires_at is None else key.expires_at
             after[key.id.encode()] = known
         self._keys = after

@@ -34,6 +34,7 @@ _FAILURES_PER_S, _FAILURES_AT_ONCE = 1.0, 20.0
 _UNWRITTEN = frozenset({404, 405, 429})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LONGEST = 400
+_UNAVAILABLE = b'{"error":"this cannot be answered at the moment; try again"}'
 
 
 class _Refusal(NamedTuple):
@@ -82,6 +83,8 @@ class KeysLayer:
             await self._refuse(refusal, scope, receive, send)
         elif kind == "websocket" and ring is not None and key is not None:
             await self._app(_without_key(scope), receive, _while_live(ring, key, scope, send))
+        elif key is not None and key.traffic_only:
+            await self._app(scope, receive, _discreet(send))
         else:
             await self._app(scope, receive, send)
 
@@ -173,6 +176,23 @@ def _while_live(ring: KeyRing, key: KnownKey, scope: Scope, send: Send) -> Send:
         await send(message)
 
     return send_while_live
+
+
+def _discreet(send: Send) -> Send:
+    """Sends a 503 without its reason, which names servers and databases: a key for traffic is soon a stranger's."""
+    hidden = False
+
+    async def send_discreetly(message: Message) -> None:
+        nonlocal hidden
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            hidden = True
+            others = [header for header in message["headers"] if header[0] != b"content-length"]
+            message = {**message, "headers": [*others, (b"content-length", b"%d" % len(_UNAVAILABLE))]}
+        elif hidden and message["type"] == "http.response.body":
+            message = {**message, "body": b"" if message.get("more_body") else _UNAVAILABLE}
+        await send(message)
+
+    return send_discreetly
 
 
 def _request_id(scope: Scope) -> str:

@@ -10,14 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from app.client import PolicyServer
 from core.errors import BadInput
 from events.api_keys import KeyRights, create_key, list_keys, revoke_key, rotate_key
 from events.audit import AuditEntry, read_audit
-from events.database import open_database
+from events.database import open_database, writing
 from events.rollouts import Route, put_route
+from events.schema import API_KEYS
 from serving.model_source import UNREGISTERED
 from serving.policy_process import PolicyProcess
 from serving.processes import poll
@@ -200,6 +201,27 @@ def test_changes_have_a_rate_of_their_own(server: Guarded) -> None:
         assert http.get("/routes").status_code == 200, "reading goes on"
     # A viewer that fills the audit log with refusals is stopped.
     assert set(statuses) == {403, 429}
+
+
+def test_a_key_for_traffic_is_not_told_what_is_behind_the_server(server: Guarded) -> None:
+    seen = {key: server.ask(key, "GET", "/choose?user_id=1") for key in ("operator", "shop")}
+    assert {key: answer.status_code for key, answer in seen.items()} == {"operator": 503, "shop": 503}
+    assert "127.0.0.1:9" in seen["operator"].text
+    assert seen["shop"].json() == {"error": "this cannot be answered at the moment; try again"}
+    assert seen["shop"].headers["retry-after"] == seen["operator"].headers["retry-after"]
+
+
+def test_a_key_whose_row_is_damaged_holds_up_no_other(server: Guarded) -> None:
+    bad = create_key(server.engine, "passes", KeyRights("viewer"))[1]
+    assert poll(lambda: server.ask(bad, "GET", "/routes").status_code == 200, KNOWN_S)
+    later = create_key(server.engine, "later", KeyRights("viewer"))[1]
+    spoiled = create_key(server.engine, "spoiled", KeyRights("viewer"))[1]
+    with writing(server.engine) as connection:
+        connection.execute(update(API_KEYS).where(API_KEYS.c.name == "spoiled").values(role="owner"))
+    assert poll(lambda: server.ask(later, "GET", "/routes").status_code == 200, KNOWN_S)
+    assert server.ask(spoiled, "GET", "/routes").status_code in (401, 429)
+    revoke_key(server.engine, "passes")
+    assert poll(lambda: server.ask(bad, "GET", "/routes").status_code in (401, 429), KNOWN_S), "revoking goes on"
 
 
 def test_guessing_is_slowed_down_and_good_keys_from_there_pass(server: Guarded) -> None:

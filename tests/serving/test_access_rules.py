@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from starlette.routing import Mount, WebSocketRoute
 
+from events.api_keys import ROLES
 from serving.access.rules import UNLISTED, UNLISTED_READ, WEBSOCKET, rule_for, subject_of
 from serving.policy_server import serve
 
@@ -55,6 +56,29 @@ def test_every_route_of_the_running_application_is_in_the_table(application: Any
     # By identity: the table itself gives to admins what looks the same.
     unlisted = [place for place in found if any(rule_for(*place) is rule for rule in (UNLISTED, UNLISTED_READ))]
     assert unlisted == [], "give them a line in serving/access/rules.py"
+
+
+#: All that a viewer may ask for, or anybody. None of it changes anything; what is added here must not either.
+READING = {
+    *((None, path) for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")),
+    *(("viewer", path) for path in ("/routes", "/preview", "/model/status", "/model/retrain")),
+    *(("viewer", path) for path in ("/model/retrain/something", "/experiments", "/experiments/something")),
+    *(("viewer", f"/experiments/something/{part}") for part in ("users", "results")),
+    ("viewer", "/ws/experiments/something"),
+}
+
+
+def test_no_route_that_changes_something_is_open_to_a_viewer(application: Any) -> None:
+    found = {(rule_for(*place), place) for place in places(routes_of(application))}
+    below_operator = {(rule, place) for rule, place in found if rule.rank < ROLES.index("operator")}
+    assert {(rule.role, path) for rule, (_, path) in below_operator} == READING
+    assert {method for _, (method, _) in below_operator} == {"GET", "HEAD", WEBSOCKET}
+    changing = {(rule, place) for rule, place in found if place[0] not in ("GET", "HEAD", WEBSOCKET)}
+    assert {place[0] for _, place in changing} == {"POST", "PUT", "DELETE"}
+    for rule, place in changing:
+        assert rule.rank >= ROLES.index("operator"), place
+        # Who did it is written down: in the audit log, or as an event.
+        assert rule.audited != rule.traffic, place
 
 
 @pytest.mark.parametrize(

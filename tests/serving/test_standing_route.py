@@ -73,6 +73,26 @@ def test_what_is_no_ready_server_of_a_registered_version_is_refused(
         ask_what_is_served(url, "recommender", 5)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://", "http://?x", "ftp://model", "file:///etc/passwd", "http://model:99999", "http://model/?a=b"),
+        *("http://model/#a", "http://shop:hunter2@model:80", "http://model\r\nx: y", "http://mod\u00e8le"),
+    ],
+)
+def test_an_address_is_a_server_and_nothing_else(url: str) -> None:
+    with pytest.raises(ConfigError, match="give its address") as refused:
+        ask_what_is_served(url, "recommender", 1)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_server_that_sends_on_to_another_is_not_followed() -> None:
+    with server_that(answer_with("200 OK", '{"model_version": "3"}')) as other:
+        moved = f"302 Found\r\nlocation: {other}/readyz"
+        with server_that(answer_with(moved, "{}")) as url, pytest.raises(ServerError, match="not ready: HTTP 302"):
+            ask_what_is_served(url, "recommender", 5)
+
+
 def test_an_address_that_is_none_and_a_server_that_is_down_are_told() -> None:
     with pytest.raises(BadInput, match="give its address"):
         ask_what_is_served("recommender:8080", "recommender", 1)
