@@ -190,4 +190,4 @@ def _configure_postgresql(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"//[^@]*@", "//***@", url)
+    return re.sub(r"//.*@", "//***@", url)

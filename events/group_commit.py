@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
 from core.errors import BadInput, EventLogError
+
+#: A commit that takes longer hangs: nobody knows whether, or when, it will end.
+STALLED_S = 5.0
 
 Entry = TypeVar("Entry")
 Receipt = TypeVar("Receipt")
@@ -69,6 +73,8 @@ class GroupCommit(Generic[Entry, Receipt]):
         self._in_flight: list[_Waiting[Entry, Receipt]] = []
         #: How many of them are patient ones of a commit that failed.
         self._kept = 0
+        #: When the commit under way began, by the monotonic clock; None between commits.
+        self._begun_at: float | None = None
         self._trouble = EventLogError("the event log is closed")
         self._thread = threading.Thread(target=self._run, name="event-log-writer", daemon=True)
         self._thread.start()
@@ -82,6 +88,12 @@ class GroupCommit(Generic[Entry, Receipt]):
     def failure(self) -> str | None:
         """Why nothing will be committed any more: the writer thread died; None while it lives or ended in order."""
         return self._failure
+
+    @property
+    def stalled(self) -> bool:
+        """Whether a commit has been under way for longer than ``STALLED_S``."""
+        begun_at = self._begun_at
+        return begun_at is not None and time.monotonic() - begun_at > STALLED_S
 
     def submit(self, entry: Entry, *, patient: bool = False) -> Future[Receipt]:
         """Queue an entry; the future resolves after the commit that holds it.
@@ -167,6 +179,13 @@ class GroupCommit(Generic[Entry, Receipt]):
         return True
 
     def _commit_batch(self) -> None:
+        self._begun_at = time.monotonic()
+        try:
+            self._commit_or_keep()
+        finally:
+            self._begun_at = None
+
+    def _commit_or_keep(self) -> None:
         try:
             receipts = self._commit([waiting.entry for waiting in self._in_flight])
         except EventLogError as error:

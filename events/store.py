@@ -19,7 +19,7 @@ from core.errors import BadInput, EventLogError
 from events.attribution import Place, place
 from events.database import connect, may_pass, open_database, prepare, writing
 from events.dialects import database_url, log_name, sqlite_file
-from events.group_commit import GroupCommit
+from events.group_commit import STALLED_S, GroupCommit
 from events.records import Exposure, Outcome, OutcomeReceipt
 from events.writer_lock import WriterLock
 from events.writer_statements import WriterStatements
@@ -92,8 +92,11 @@ class EventStore:
 
     @property
     def failure(self) -> str | None:
-        """Why the last commit failed, or why there will be no other; None while the log is well."""
-        return self._queue.failure or self._failure
+        """Why the last commit failed, hangs, or why there will be no other; None while the log is well."""
+        found = self._queue.failure or self._failure
+        if found is None and self._queue.stalled:
+            return f"event log {self.name} has not answered for {STALLED_S:g} s"
+        return found
 
     @property
     def lasting(self) -> bool:

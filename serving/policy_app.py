@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.errors import EventLogError, Failure, ServerError
 from events.store import EventStore
 from serving.circuit_breaker import OPENNESS
-from serving.decisions import COMMIT_S, UNRECORDED, Decision, Decisions
+from serving.decisions import UNRECORDED, Decision, Decisions
 from serving.direct_paths import DirectPaths, send_json
 from serving.http_errors import Json, json_object
 from serving.list_cache import ListCache
@@ -38,6 +38,8 @@ from serving.routing import Routing
 from serving.traceparent import Traced
 
 POLL_S = 1.0
+#: What ``/readyz`` waits for the event log: with the model server's time-out less than a probe's own (manifests/).
+PROBE_S = 1.0
 #: How long a bandit may be behind the event log.
 LEARN_S = 0.25
 
@@ -53,7 +55,7 @@ class Policy:
         k: Length of a list where the request names none.
         model_timeout_s: A model server that has not answered after this has failed.
         deadline_s: What a list may take, whoever fails; > 0.
-        max_under_way: The most requests for lists and updates at once, >= 1; what is beyond is refused.
+        max_under_way: The most requests for lists at once, and as many for outcomes, >= 1; what is beyond is refused.
         spare_lists: Whether a list remembered for a user, or a popular one, is answered where no model gives one.
     """
 
@@ -98,10 +100,11 @@ class Policy:
         """The ASGI application; ``management`` is for people, away from the hot path."""
         posted = {"/update": self._update_directly, **self._posted}
         direct = {("GET", "/choose"): self._choose_directly, **{("POST", path): app for path, app in posted.items()}}
-        app = DirectPaths(direct, self._behind(management))
-        paths = ("/choose", *posted)
-        shed = LoadShed(app, paths, self._max_under_way, self._metrics.shed, within_s=self._deadline_s)
-        return Traced(shed)
+        app: ASGIApp = DirectPaths(direct, self._behind(management))
+        # Apart: while the event log hangs outcomes wait for it, and lists must not wait behind them.
+        for paths in (("/choose", RECOMMENDATIONS), ("/update", FEEDBACK)):
+            app = LoadShed(app, paths, self._max_under_way, self._metrics.shed, within_s=self._deadline_s)
+        return Traced(app)
 
     def _behind(self, management: Management) -> FastAPI:
         @asynccontextmanager
@@ -166,7 +169,7 @@ class Policy:
         active = self._routing.active
         degraded = []
         try:
-            async with asyncio.timeout(COMMIT_S):
+            async with asyncio.timeout(PROBE_S):
                 await asyncio.wrap_future(self._store.probe())
         except (EventLogError, TimeoutError):
             if self._store.lasting:

@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import BadInput, EventLogError
 from events.group_commit import GroupCommit
+from serving.processes import poll
 
 TIMEOUT_S = 10
 
@@ -224,3 +225,18 @@ def test_entries_keep_their_order_over_many_threads() -> None:
     for sender in range(4):
         mine = [entry for entry in written if entry // 1000 == sender]
         assert mine == [1000 * sender + number for number in range(100)]
+
+
+def test_a_commit_that_hangs_is_seen(disk: Disk, queue: GroupCommit[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.group_commit.STALLED_S", 0.0)
+    assert not queue.stalled
+    held = disk.hold(queue)
+    assert queue.stalled
+    disk.go_on.set()
+    assert held.result(TIMEOUT_S) == 0
+    assert queue.submit(2).result(TIMEOUT_S) == 20
+    assert poll(lambda: not queue.stalled, TIMEOUT_S)
+    disk.error = EventLogError("disk full")
+    with pytest.raises(EventLogError):
+        queue.submit(4).result(TIMEOUT_S)
+    assert poll(lambda: not queue.stalled, TIMEOUT_S), "one that failed does not hang"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from events.aggregate import count_exposures, health
 from events.database import open_database
 from serving.lists import STAND_IN_S
+from serving.policy_server import MAX_UNDER_WAY as MAX_UPDATES
 from serving.processes import poll
 from tests.policy_servers import MODEL_TIMEOUT_S, Policy, metric, policy_server, user_of
 from tests.switched_models import SwitchedModel, switched_model
@@ -187,3 +191,39 @@ def test_while_the_disk_is_full_lists_are_the_controls_and_nothing_queued_is_los
     assert policy.update(clicked, place.user("control")).json()["status"] == "accepted"
     assert metric(policy, "screentest_event_log_down") == 0
     assert place.ready().get("degraded") is None
+
+
+def test_lists_are_given_while_updates_wait_for_a_database_that_hangs(place: Place) -> None:
+    user = place.user("control")
+    shown = [place.policy.choose(user, k=1) for _ in range(MAX_UPDATES + 20)]
+    file = place.policy.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other, ThreadPoolExecutor(len(shown)) as pool:
+        assert poll(lambda: count_exposures(open_database(place.policy.url), place.experiment) >= len(shown), BACK_S)
+        other.execute("BEGIN IMMEDIATE")
+        updates = [pool.submit(place.policy.update, one, user) for one in shown]
+        assert poll(lambda: metric(place.policy, 'screentest_shed_total{path="/update"}') > 0, BACK_S)
+        assert [place.shown(user)[0] for _ in range(5)] == [place.champion.items(user, 2)] * 5
+        other.execute("ROLLBACK")
+        statuses = Counter(future.result().status_code for future in updates)
+    assert statuses[200] == MAX_UPDATES
+    assert set(statuses) == {200, 429}
+
+
+@pytest.mark.long
+def test_a_database_that_hangs_for_long_is_one_that_is_down(place: Place) -> None:
+    user = place.user("challenger")
+    with closing(sqlite3.connect(place.policy.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        shown = place.policy.choose(user, k=1)
+        assert (shown["arm"], "degraded" in shown) == ("challenger", False)
+        # Nobody can see what comes of the challenger any more: nobody is shown it.
+        assert poll(lambda: place.shown(user)[1] == "event_log", BACK_S)
+        assert metric(place.policy, "screentest_event_log_down") == 1
+        assert place.policy.update(shown, user).status_code == 503
+        # Before a probe gives up: replicas that were all taken out would give nobody a list.
+        assert httpx.get(f"{place.policy.process.url}/readyz", timeout=4, trust_env=False).json()["degraded"] == [
+            "event_log"
+        ]
+        other.execute("ROLLBACK")
+    assert place.back(user)
+    assert place.policy.exposure(shown["decision_id"])["variant"] == "challenger"
