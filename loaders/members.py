@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import zipfile
 import zlib
@@ -17,6 +18,13 @@ from core.errors import DataError
 #: Members a packer adds by itself.
 _NOT_DATA = ("__MACOSX", ".")
 _GZIP = b"\x1f\x8b"
+#: What is packed a hundredfold and more is no data but a bomb; ratings are packed three- to tenfold.
+MOST_PACKED = 100
+#: Unpacked bytes up to which it does not matter.
+HARMLESS_BYTES = 1 << 28
+#: Nobody's ratings have a longer line; where none ends a block would be the whole file.
+LONGEST_LINE = 1 << 24
+_PART = 1 << 24
 #: What zipfile raises for damage, depending on which byte is hit: NotImplementedError for a damaged version or
 #: compression number, ValueError (and its UnicodeDecodeError) for a damaged offset or name.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error)
@@ -41,7 +49,10 @@ class Members(ABC):
             DataError: It cannot be read.
         """
         with self._unpacked(name) as file:
-            return file.read()
+            parts = []
+            while part := file.read(_PART):
+                parts.append(part)
+            return b"".join(parts)
 
     def blocks(self, name: str, size: int) -> Iterator[bytes]:
         """The content of a member in parts of about ``size`` bytes, each ending where a line does.
@@ -51,7 +62,13 @@ class Members(ABC):
         """
         with self._unpacked(name) as file:
             while block := file.read(size):
-                yield block if len(block) < size else block + file.readline()
+                rest = b"" if len(block) < size else file.readline(LONGEST_LINE)
+                if len(rest) == LONGEST_LINE:
+                    raise DataError(
+                        f"has a line of more than {LONGEST_LINE:,} bytes; expected a rating or an item in each",
+                        file=f"{self.path}/{name}",
+                    )
+                yield block + rest
 
     @abstractmethod
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -70,13 +87,45 @@ class Members(ABC):
                 yield file
                 return
             try:
+                packed_bytes = file.seek(0, os.SEEK_END)
+                file.seek(0)
                 with gzip.open(file) as unpacked:
-                    yield unpacked
+                    yield _Bounded(unpacked, packed_bytes, f"{self.path}/{name}")
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                 raise DataError(
                     "is no complete gzip: truncated or damaged; copy or download it again",
                     file=f"{self.path}/{name}",
                 ) from error
+
+
+class _Bounded:
+    """A gzip that is read; more than its packed bytes can honestly hold is refused. It tells no length beforehand."""
+
+    def __init__(self, file: IO[bytes], packed_bytes: int, name: str) -> None:
+        self._file = file
+        self._most = max(HARMLESS_BYTES, MOST_PACKED * packed_bytes)
+        self._name = name
+
+    def read(self, size: int) -> bytes:
+        """As a file's."""
+        return self._checked(self._file.read(size))
+
+    def readline(self, size: int) -> bytes:
+        """As a file's."""
+        return self._checked(self._file.readline(size))
+
+    def _checked(self, data: bytes) -> bytes:
+        if self._file.tell() > self._most:
+            raise _bomb(self._name)
+        return data
+
+
+def _bomb(name: str) -> DataError:
+    return DataError(
+        f"would be more than {MOST_PACKED} times as large unpacked; expected ratings, which are not packed so densely; "
+        "unpack it yourself if it is meant so",
+        file=name,
+    )
 
 
 class FolderMembers(Members):
@@ -125,6 +174,10 @@ class ZipMembers(Members):
         """The member as a binary file, whose checksum is verified at its end."""
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
+                # No more than it says is ever unpacked.
+                told = archive.getinfo(name)
+                if told.file_size > max(HARMLESS_BYTES, MOST_PACKED * told.compress_size):
+                    raise _bomb(f"{self.path}/{name}")
                 yield file
         except (*_DAMAGED, OSError) as error:
             raise DataError(

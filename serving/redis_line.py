@@ -25,7 +25,7 @@ class RedisLine:
 
     Args:
         url: ``redis://…``; empty: there is no Redis.
-        timeout_s: A Redis that has not answered after this has failed, > 0.
+        timeout_s: A Redis that has not answered after this has failed, > 0; nor is a turn waited for any longer.
         meanwhile: What is done without it, for the log.
 
     Raises:
@@ -36,6 +36,7 @@ class RedisLine:
         self._url = url
         self._connection = connect_async(url, timeout_s=timeout_s).connection_pool.make_connection() if url else None
         self._turn = asyncio.Lock()
+        self._timeout_s = timeout_s
         self._meanwhile = meanwhile
         self._failing = False
         self._told = False
@@ -45,11 +46,16 @@ class RedisLine:
         """What Redis answers to a command, e.g. ``GET`` and a key.
 
         Raises:
-            FeatureStoreError: There is none, it failed, or it failed lately and is left in peace.
+            FeatureStoreError: There is none, it failed, it failed lately and is left in peace, or it is so slow that
+                the time was over before this command's turn came.
         """
         if self._connection is None:
             raise FeatureStoreError("there is no Redis")
+        wanted_until = time.monotonic() + self._timeout_s if self._turn.locked() else None
         async with self._turn:
+            if wanted_until is not None and time.monotonic() > wanted_until:
+                # Each in time and one after another, those in front took it all.
+                raise FeatureStoreError("Redis is slow, and had others to answer first")
             # Those that waited behind a failure do not wait for their own.
             if self._failing and time.monotonic() < self._closed_until:
                 raise FeatureStoreError("Redis is not asked, because it failed just now")

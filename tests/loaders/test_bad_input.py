@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from core.errors import DataError
 from loaders import problems
 from loaders.local import LocalDataLoader, inspect, validate
+from loaders.members import FileMembers, open_members
 from tests.small_releases import write_release, zip_folder
 
 Spoil = Callable[[list[bytes]], list[bytes]]
@@ -274,3 +276,37 @@ def test_the_example_of_missing_columns_is_true() -> None:
     found = doctest.testmod(problems)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def bomb(folder: Path, kind: str) -> Path:
+    """Two megabytes of ratings in a few kilobytes, as a zip or a gzip."""
+    text = b"userId,movieId,rating,timestamp\n" + b"1,7,4,978300000\n" * 130_000
+    if kind == "zip":
+        with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("ml/ratings.csv", text)
+        return folder / "bomb.zip"
+    (folder / "ratings.csv.gz").write_bytes(gzip.compress(text))
+    return folder / "ratings.csv.gz"
+
+
+@pytest.mark.parametrize("kind", ["zip", "gzip"])
+def test_a_file_that_would_fill_the_memory_is_not_unpacked(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bomb(tmp_path, kind)
+    packed = open_members(path) if kind == "zip" else FileMembers(path)
+    [name] = packed.names
+    assert len(packed.read(name)) > 2_000_000, "so little harms nobody"
+    monkeypatch.setattr("loaders.members.HARMLESS_BYTES", 1 << 20)
+    with pytest.raises(DataError, match="more than 100 times as large unpacked"):
+        packed.read(name)
+    with pytest.raises(DataError, match="more than 100 times as large unpacked"):
+        list(packed.blocks(name, 1 << 16))
+
+
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ratings.csv").write_bytes(b"a,b\n1,2\n" + b"x" * 200)
+    monkeypatch.setattr("loaders.members.LONGEST_LINE", 100)
+    with pytest.raises(DataError, match="a line of more than 100 bytes"):
+        list(open_members(tmp_path).blocks("ratings.csv", 16))
+    assert b"".join(open_members(tmp_path).blocks("ratings.csv", 150)).endswith(b"x")

@@ -15,7 +15,11 @@ from starlette.routing import Mount, WebSocketRoute
 
 from events.api_keys import ROLES
 from serving.access.rules import UNLISTED, UNLISTED_READ, WEBSOCKET, rule_for, subject_of
+from serving.kserve_model import PinnedModel
+from serving.kserve_server import pinned_application
 from serving.policy_server import serve
+from tests.small_registry import small_interactions
+from wrappers.registry import model
 
 
 @pytest.fixture
@@ -40,6 +44,10 @@ def routes_of(app: Any) -> list[Any]:
 def places(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Each method and path that is answered, with something in place of a variable part."""
     for route in routes:
+        if hasattr(route, "original_router"):
+            # FastAPI's for a router that was included.
+            yield from places(list(route.original_router.routes), prefix)
+            continue
         path = re.sub(r"\{\w+:path\}", "some/where", prefix + route.path)
         path = re.sub(r"\{[^}]+\}", "something", path)
         if isinstance(route, Mount):
@@ -137,3 +145,19 @@ def test_the_subject_is_the_experiment() -> None:
     assert [subject_of(path) for path in ("/experiments/a b/stop", "/experiments/a", "/experiments", "/choose")] == [
         *("a b", "a", "", "")
     ]
+
+
+def test_a_model_server_changes_nothing_on_request() -> None:
+    """It asks for no key: what is no GET asks the model, or is one of KServe's that are refused or do nothing."""
+    wrapper = model("popularity")().fit(small_interactions())
+    pinned = PinnedModel("recommender", "1", wrapper)
+    pinned.load()
+    served = pinned_application(pinned)
+    routes = [*served._kserve._app.routes, *served._direct._rest.routes]  # type: ignore[attr-defined]
+    asking = {path for method, path in places(routes) if method not in ("GET", "HEAD")}
+    assert asking == {
+        *("/recommend", "/predict", "/invoke", "/v1/models/something:predict", "/v1/models/something:explain"),
+        *("/v2/models/something/infer", "/v2/models/something/versions/something/infer"),
+        # tests/serving/test_model_server.py and test_official_clients.py: 501, and nothing.
+        *("/v2/repository/models/something/load", "/v2/repository/models/something/unload"),
+    }

@@ -85,3 +85,27 @@ def test_requests_behind_a_failure_do_not_wait_for_their_own(clock: SimpleNamesp
         return asked
 
     assert asyncio.run(use()) == [2, 2, 2]
+
+
+def test_a_slow_redis_holds_up_nobody_for_longer_than_one_that_is_down() -> None:
+    """Each answer comes in time; one behind the other they would take seconds."""
+    served = 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        while await reader.read(4096):
+            served += 1
+            await asyncio.sleep(0.04)
+            writer.write(b"$-1\r\n")
+
+    async def use() -> None:
+        server = await asyncio.start_server(slow, "127.0.0.1", 0)
+        lookup = lookup_of(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        await lookup.rows(["first"])
+        before = served
+        assert await asyncio.gather(*(lookup.rows(["u"]) for _ in range(40))) == [[None]] * 40
+        assert served - before < 10
+        await lookup.close()
+        server.close()
+
+    asyncio.run(use())
