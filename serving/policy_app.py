@@ -84,6 +84,7 @@ class Policy:
             RECOMMENDATIONS: Recommend(lambda: self._decisions, k),
             FEEDBACK: GiveFeedback(lambda: self._decisions),
         }
+        self._look: asyncio.Task[Response] | None = None
         self._lists: Lists
         self._decisions: Decisions
 
@@ -165,7 +166,14 @@ class Policy:
         """Something is routed, and there are lists; ``degraded`` says what is missing where they are lesser ones.
 
         A server taken out because its event log is down would answer nobody, instead of everybody less well.
+
+        Whoever asks while somebody does gets the same answer: strangers may ask, and each look is a commit and a call.
         """
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._readiness())
+        return await asyncio.shield(self._look)
+
+    async def _readiness(self) -> Response:
         active = self._routing.active
         degraded = []
         try:

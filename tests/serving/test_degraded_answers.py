@@ -202,6 +202,11 @@ def test_lists_are_given_while_updates_wait_for_a_database_that_hangs(place: Pla
         other.execute("BEGIN IMMEDIATE")
         updates = [pool.submit(place.policy.update, one, user) for one in shown]
         assert poll(lambda: metric(place.policy, 'screentest_shed_total{path="/update"}') > 0, BACK_S)
+        # Anybody may ask for readiness, which writes: however many ask at once, it is written once.
+        before = metric(place.policy, "screentest_event_log_waiting")
+        asked = [pool.submit(place.ready) for _ in range(20)]
+        assert all(future.result()["degraded"] == ["event_log"] for future in asked)
+        assert metric(place.policy, "screentest_event_log_waiting") - before < 10
         assert [place.shown(user)[0] for _ in range(5)] == [place.champion.items(user, 2)] * 5
         other.execute("ROLLBACK")
         statuses = Counter(future.result().status_code for future in updates)
