@@ -16,6 +16,8 @@ from feature_repo.redis_client import address, connect_async, refusals
 from feature_repo.redis_connection import ask
 
 PAUSE_S = 1.0
+#: How many time-outs a turn is waited for: a process that is busy itself must not take Redis for slow.
+TURN = 4
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ class RedisLine:
 
     Args:
         url: ``redis://…``; empty: there is no Redis.
-        timeout_s: A Redis that has not answered after this has failed, > 0; nor is a turn waited for any longer.
+        timeout_s: A Redis that has not answered after this has failed, > 0; ``TURN`` times as long for a turn.
         meanwhile: What is done without it, for the log.
 
     Raises:
@@ -51,7 +53,7 @@ class RedisLine:
         """
         if self._connection is None:
             raise FeatureStoreError("there is no Redis")
-        wanted_until = time.monotonic() + self._timeout_s if self._turn.locked() else None
+        wanted_until = time.monotonic() + TURN * self._timeout_s if self._turn.locked() else None
         async with self._turn:
             if wanted_until is not None and time.monotonic() > wanted_until:
                 # Each in time and one after another, those in front took it all.
