@@ -83,6 +83,22 @@ class RealPostgres:
             psutil.wait_procs(children)
             self._process = None
 
+    def freeze(self) -> None:
+        """Let it answer nobody, and refuse nobody, until ``thaw``: as a machine that swaps, or a volume that hangs."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        # The one that starts others first.
+        return [main, *main.children()]
+
     def close(self) -> None:
         """End it and remove its data."""
         self.kill()

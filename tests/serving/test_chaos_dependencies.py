@@ -1,7 +1,7 @@
 """Everything behind the policy server is killed and started again, one after the other, while users go on.
 
 Redis, the challenger's model server, the champion's, both, PostgreSQL: no list is refused, lesser ones say so, and all
-is well again without a restart of the policy server.
+is well again without a restart of the policy server. Frozen, the challenger and PostgreSQL are treated alike.
 """
 
 from __future__ import annotations
@@ -72,6 +72,12 @@ class Model:
     def kill(self) -> None:
         subprocess.run(["kill", "-9", str(self._process.pid)], check=True)
         assert poll(lambda: not self._process.alive, START_S)
+
+    def freeze(self) -> None:
+        subprocess.run(["kill", "-STOP", str(self._process.pid)], check=True)
+
+    def thaw(self) -> None:
+        subprocess.run(["kill", "-CONT", str(self._process.pid)], check=True)
 
     def stop(self) -> None:
         self._process.stop()
@@ -202,6 +208,17 @@ def test_whatever_is_killed_everyone_gets_a_list_and_all_is_well_again(tmp_path:
             users.see(marked("event_log"))
             assert not any(status == 503 and what == "choose" for what, status in users.statuses)
             postgres.start()
+            users.well()
+
+            challenger.freeze()
+            users.see(marked("control"))
+            challenger.thaw()
+            users.well()
+
+            postgres.freeze()
+            users.see(marked("event_log"))
+            assert httpx.get(f"{policy.url}/readyz", trust_env=False, timeout=4).json()["degraded"] == ["event_log"]
+            postgres.thaw()
             users.well()
         policy.check()
         metrics = httpx.get(f"{policy.url}/metrics", trust_env=False).text
