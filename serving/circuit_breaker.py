@@ -4,6 +4,9 @@ Closed: every call goes through. Open: none does, for a pause. Half-open: when t
 others go without until it is known what became of it; an answer closes the breaker, a failure opens it again for twice
 as long. The first pause is short, so that a server (or this process) that was held up once is hardly missed; a dead one
 is asked every ``LONGEST_PAUSE_S``.
+
+Until the first of its calls has timed out a server that answers nobody is not known to have failed, and each call to it
+holds a place that others' lists need: ``Crowd``.
 """
 
 from __future__ import annotations
@@ -99,3 +102,37 @@ class CircuitBreaker:
     def _open(self, pause_s: float) -> None:
         self._pause_s, self._trying = pause_s, False
         self._closed_again_at = self._clock() + pause_s
+
+
+class Crowd:
+    """The calls under way to one server: whether they crowd before one that answers none of them. For one thread.
+
+    Args:
+        clock: Seconds that never go back.
+        most: So many may wait for a server that is silent.
+        silent_s: A server that has answered nobody for so long, while somebody waited, is.
+    """
+
+    def __init__(self, clock: Callable[[], float], most: int, silent_s: float) -> None:
+        self._clock = clock
+        self._most = most
+        self._silent_s = silent_s
+        self._waiting = 0
+        self._heard_at = 0.0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether another one would only wait too."""
+        return self._waiting >= self._most and self._clock() - self._heard_at > self._silent_s
+
+    def begin(self) -> None:
+        """One more waits."""
+        if not self._waiting:
+            self._heard_at = self._clock()
+        self._waiting += 1
+
+    def end(self, *, answered: bool) -> None:
+        """One waits no longer."""
+        self._waiting -= 1
+        if answered:
+            self._heard_at = self._clock()

@@ -11,7 +11,7 @@ import time
 from typing import Any, NamedTuple
 
 from core.errors import ServerError
-from serving.circuit_breaker import CircuitBreaker, State
+from serving.circuit_breaker import CircuitBreaker, Crowd, State
 from serving.metrics import PolicyMetrics
 from serving.model_client import Listing, ModelClient
 from serving.policy_requests import ChooseRequest
@@ -62,18 +62,27 @@ class Lists:
         model_timeout_s: A model server that has not answered after this has failed.
         deadline_s: What a whole answer may take; what ``best`` and ``controls`` get as ``until`` is as long after the
             request came.
+        most_waiting: So many may wait for a server that answers nobody; then others' lists need the places.
         spare_lists: Whether a remembered or a popular list stands in where no model server gives one.
     """
 
     def __init__(
-        self, metrics: PolicyMetrics, *, model_timeout_s: float, deadline_s: float, spare_lists: bool = True
+        self,
+        metrics: PolicyMetrics,
+        *,
+        model_timeout_s: float,
+        deadline_s: float,
+        most_waiting: int,
+        spare_lists: bool = True,
     ) -> None:
         self._metrics = metrics
         self._models = ModelClient(model_timeout_s)
         self._timeout_s = model_timeout_s
         self._reserve_s = min(STAND_IN_S, deadline_s / 4)
         self._spare_lists = spare_lists
+        self._most_waiting = most_waiting
         self._breakers: dict[Contestant, CircuitBreaker] = {}
+        self._crowds: dict[Contestant, Crowd] = {}
         self._remembered = RememberedLists()
         self._popular = PopularList()
 
@@ -153,7 +162,7 @@ class Lists:
         breaker = self._breakers.get(server)
         if breaker is None:
             breaker = self._new_breaker(server)
-        if breaker.may_call():
+        if not self._crowds[server].is_stuck and breaker.may_call():
             return True
         self._metrics.model_errors.labels(variant, "not_asked").inc()
         return False
@@ -161,7 +170,9 @@ class Lists:
     def _new_breaker(self, server: Contestant) -> CircuitBreaker:
         if len(self._breakers) >= _MOST_BREAKERS:
             # Of servers long gone.
-            del self._breakers[next(iter(self._breakers))]
+            oldest = next(iter(self._breakers))
+            del self._breakers[oldest], self._crowds[oldest]
+        self._crowds[server] = Crowd(time.monotonic, self._most_waiting, self._timeout_s / 4)
         breaker = self._breakers[server] = CircuitBreaker(time.monotonic)
         return breaker
 
@@ -169,8 +180,9 @@ class Lists:
         self, server: Contestant, variant: str, asked: ChooseRequest, allowed_s: float, *, in_a_hurry: bool = False
     ) -> Listing:
         """A server's list, after ``_may_ask``; ``in_a_hurry``: being late with less time than usual is no failure."""
-        breaker = self._breakers[server]
-        told = False
+        breaker, crowd = self._breakers[server], self._crowds[server]
+        told = answered = False
+        crowd.begin()
         try:
             listing = await self._models.recommend(
                 server,
@@ -180,7 +192,7 @@ class Lists:
                 asked.exclude_items,
                 timeout_s=max(allowed_s, _TOO_LITTLE_S),
             )
-            told = True
+            told = answered = True
             if breaker.succeeded():
                 _log.warning("%s: model server %s answers again", variant, server.url)
         except ServerError as error:
@@ -192,6 +204,7 @@ class Lists:
                 self._note_failure(breaker, server, variant)
             raise
         finally:
+            crowd.end(answered=answered)
             if not told:
                 breaker.abandoned()
         if self._spare_lists:

@@ -244,6 +244,7 @@ class Policy:
             self._metrics,
             model_timeout_s=self._model_timeout_s,
             deadline_s=self._deadline_s,
+            most_waiting=max(1, self._max_under_way // 2),
             spare_lists=self._spare_lists,
         )
         self._decisions = Decisions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.circuit_breaker import FIRST_PAUSE_S, IN_A_ROW, LONGEST_PAUSE_S, WINDOW, CircuitBreaker
+from serving.circuit_breaker import FIRST_PAUSE_S, IN_A_ROW, LONGEST_PAUSE_S, WINDOW, CircuitBreaker, Crowd
 
 
 class Clock:
@@ -116,3 +116,29 @@ def test_whatever_comes_there_is_one_try_at_a_time_and_a_server_that_is_back_is_
     assert breaker.may_call()
     breaker.succeeded()
     assert breaker.may_call()
+
+
+def test_a_crowd_before_a_server_that_answers_is_none() -> None:
+    clock = Clock()
+    crowd = Crowd(clock, most=3, silent_s=0.5)
+    for _ in range(3):
+        assert not crowd.is_stuck
+        crowd.begin()
+    assert not crowd.is_stuck, "not for long yet"
+    clock.now += 0.4
+    crowd.end(answered=True)
+    crowd.begin()
+    clock.now += 0.4
+    assert not crowd.is_stuck, "it answers"
+    clock.now += 0.2
+    assert crowd.is_stuck
+    crowd.end(answered=False)
+    assert not crowd.is_stuck, "there is room for one"
+    crowd.begin()
+    assert crowd.is_stuck
+    for _ in range(3):
+        crowd.end(answered=False)
+    clock.now += 9
+    for _ in range(3):
+        crowd.begin()
+    assert not crowd.is_stuck, "nobody waited meanwhile"

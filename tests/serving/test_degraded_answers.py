@@ -232,3 +232,25 @@ def test_a_database_that_hangs_for_long_is_one_that_is_down(place: Place) -> Non
         other.execute("ROLLBACK")
     assert place.back(user)
     assert place.policy.exposure(shown["decision_id"])["variant"] == "challenger"
+
+
+@pytest.mark.long
+def test_a_frozen_variant_does_not_take_every_place_until_its_breaker_opens(tmp_path: Path) -> None:
+    with place_with(tmp_path, "--model-timeout-s", "8") as place, ThreadPoolExecutor(MAX_UPDATES) as pool:
+        user, other = place.user("challenger"), place.user("control")
+        place.challenger.way = "be_silent"
+        held = [pool.submit(place.shown, user) for _ in range(MAX_UPDATES // 2)]
+        asked = 'screentest_model_errors_total{arm="challenger",cause="not_asked"}'
+        assert poll(lambda: _soon(pool, place, user) == "control", BACK_S)
+        assert metric(place.policy, asked) >= 1
+        assert not any(one.done() for one in held), "none of them has timed out"
+        assert place.shown(other) == (place.champion.items(other, 2), None)
+        assert {one.result()[1] for one in held} == {"control"}
+
+
+def _soon(pool: ThreadPoolExecutor, place: Place, user: str) -> str | None:
+    """How a list is marked that comes at once; empty where it does not."""
+    try:
+        return pool.submit(place.shown, user).result(timeout=1)[1]
+    except TimeoutError:
+        return ""
