@@ -59,11 +59,8 @@ class LoadShed:
         if scope["method"] != "GET":
             try:
                 receive = _again(await body_of(receive), receive)
-            except ClientDisconnect:
-                # There is nobody to be answered.
-                return
-            except HTTPException as error:
-                response = await ERROR_ANSWERS[HTTPException](Request(scope, receive), error)
+            except (ClientDisconnect, HTTPException) as error:
+                response = await ERROR_ANSWERS[type(error)](Request(scope, receive), error)
                 await response(scope, receive, send)
                 return
             if self._under_way >= self._limit:
