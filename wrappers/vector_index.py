@@ -25,9 +25,11 @@ Kind = Literal["exact", "inverted", "quantised", "product_quantised"]
 _PER_LIST = 64
 _FEWEST_PER_LIST = 60
 _MOST_LISTS = 65_536
-#: Finds for each one wanted from which on half a byte per number tells them well enough apart: who asks for so many
-#: picks the best of them by whole numbers.
-_SPARE_FINDS = 10
+#: Finds for each of the best from which on half a byte per number may do: who asks for so many picks among them by
+#: whole numbers.
+_MANY_FINDS = 10
+#: Finds of half a byte per number for each one that whole numbers then keep: their order is rough.
+_SPARE_FINDS = 8
 #: Queries that are compared with all items between two lines of progress.
 _EXACT_ROWS = 250
 #: Items that are put into lists between two lines of progress.
@@ -139,16 +141,22 @@ class VectorIndex:
         measured = slice(half, None) if half < len(drawn) else slice(None)
         kinds = _kinds(len(vectors), plan)
         for kind in kinds:
-            index = _filled(vectors, kind, centres)
-            n_probe = _tuned(index, drawn[:half], best[:half], plan)
+            made = cls(_filled(vectors, kind, centres), kind, 0.0, 0)
+            depth = made.spare * max(plan.k, plan.depth)
+            n_probe = _tuned(made._index, drawn[:half], best[:half], recall=plan.recall, depth=depth)
             if n_probe is not None:
-                index.nprobe = n_probe
-                found = index.search(drawn[measured], max(plan.k, plan.depth))[1]
-                return cls(index, kind, _recall(found, best[measured]), n_probe)
+                made._index.nprobe = made.n_probe = n_probe
+                made.recall = _recall(made._index.search(drawn[measured], depth)[1], best[measured])
+                return made
         raise ConfigError(
             f"looking through every list finds fewer than {plan.recall:.1%} of the best items; lower recall, or "
             "raise quantise_from to keep whole numbers"
         )
+
+    @property
+    def spare(self) -> int:
+        """How many times as many should be searched for as are kept; whole numbers must tell which. 1: no more."""
+        return _SPARE_FINDS if self.kind == "product_quantised" else 1
 
     def search(self, queries: Floats, k: int) -> Nearest:
         """The k best items of each query.
@@ -239,7 +247,7 @@ def _kinds(n_items: int, plan: IndexPlan) -> tuple[Kind, ...]:
     """Of inverted indexes, the first that reaches the recall is taken."""
     if n_items < plan.quantise_from:
         return ("inverted",)
-    return ("product_quantised", "quantised") if plan.depth >= _SPARE_FINDS * plan.k else ("quantised",)
+    return ("product_quantised", "quantised") if plan.depth >= _MANY_FINDS * plan.k else ("quantised",)
 
 
 def _centres(vectors: Floats, rng: np.random.Generator) -> Any:
@@ -276,22 +284,22 @@ def _filled(vectors: Floats, kind: Kind, centres: Any) -> Any:
     return index
 
 
-def _tuned(index: Any, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> int | None:
+def _tuned(index: Any, queries: Floats, best: npt.NDArray[np.int64], *, recall: float, depth: int) -> int | None:
     """The fewest lists, doubled from 1 and then halved in between, that reach the recall; None: all of them do not."""
     low, high = 0, 1
-    while not _reaches(index, high, queries, best, plan):
+    while _share(index, high, queries, best, depth) < recall:
         if high == index.nlist:
             return None
         low, high = high, min(2 * high, index.nlist)
     while high - low > max(1, high // 16):
         middle = (low + high) // 2
-        low, high = (low, middle) if _reaches(index, middle, queries, best, plan) else (middle, high)
+        low, high = (low, middle) if _share(index, middle, queries, best, depth) >= recall else (middle, high)
     return high
 
 
-def _reaches(index: Any, n_probe: int, queries: Floats, best: npt.NDArray[np.int64], plan: IndexPlan) -> bool:
+def _share(index: Any, n_probe: int, queries: Floats, best: npt.NDArray[np.int64], depth: int) -> float:
     index.nprobe = n_probe
-    return _recall(index.search(queries, max(plan.k, plan.depth))[1], best) >= plan.recall
+    return _recall(index.search(queries, depth)[1], best)
 
 
 def _recall(found: npt.NDArray[np.int64], best: npt.NDArray[np.int64]) -> float:

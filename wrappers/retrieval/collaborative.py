@@ -21,7 +21,7 @@ class Collaborative(CandidateSource):
     name = "collaborative"
 
     def __init__(self, model: Scored, state: State | None = None) -> None:
-        self._users = model.user_vectors
+        self._users, self._items = model.user_vectors, model.item_vectors
         if state is None:
             self._index = VectorIndex.build(model.item_vectors, plan=model.plan, queries=model.user_vectors)
         else:
@@ -32,8 +32,13 @@ class Collaborative(CandidateSource):
 
     def propose(self, user_index: int, n: int) -> Items:
         """The n best found. See the base."""
-        found = self._index.search(self._users[user_index][np.newaxis], min(n, self._index.n_items)).item_index[0]
-        return found[found >= 0]
+        user = self._users[user_index]
+        wanted = min(n * self._index.spare, self._index.n_items)
+        found = self._index.search(user[np.newaxis], wanted).item_index[0]
+        found = found[found >= 0]
+        if len(found) <= n:
+            return found
+        return found[np.argpartition(-(self._items[found] @ user), n - 1)[:n]]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """The index, and what was measured."""
