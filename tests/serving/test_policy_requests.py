@@ -82,6 +82,7 @@ def test_ts_and_meta_may_be_left_out() -> None:
         ({"reward": True}, "reward == True"),
         ({"reward": float("nan")}, "reward == nan"),
         ({"reward": float("inf")}, "reward == inf"),
+        ({"reward": -1.1e9}, "reward == -1.1e+09, must lie in -1e+09 … 1e+09"),
         ({"ts": "now"}, "ts == 'now'"),
         ({"ts": float("nan")}, "ts == nan"),
         ({"meta": [1]}, "meta == [1], must be an object"),
