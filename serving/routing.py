@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import Engine
 
-from core.errors import BadInput, ConfigError, RolloutError, ServerError
+from core.errors import BadInput, RolloutError, ServerError
 from events.rollouts import Route, current_route
 from experiments.assignment import bucket, propensity, rollout_variant
 from experiments.spec import ExperimentSpec, parse_spec
@@ -196,5 +196,5 @@ class Routing:
         try:
             spec = parse_spec(dict(route.spec))
             return RolloutRoute(route, spec) if isinstance(spec.traffic, RolloutTraffic) else self._dealt(route, spec)
-        except ConfigError as error:
+        except BadInput as error:
             raise RolloutError(f"route revision {route.revision} is not used: {error}") from error

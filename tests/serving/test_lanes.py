@@ -26,6 +26,7 @@ from events.experiments import (
     load_experiment,
     start_experiment,
 )
+from events.records import Exposure
 from events.rollouts import RolloutRecord, create_rollout, put_route
 from events.schema import EXPOSURES
 from experiments.allocation import allocate_many
@@ -40,7 +41,7 @@ from serving.lanes import DealtRoute, dealt_routes
 from serving.model_source import UNREGISTERED
 from serving.processes import poll
 from serving.routing import Routing
-from tests.live_experiments import VARIANTS, live_spec, route_of, started
+from tests.live_experiments import VARIANTS, event_store, live_spec, route_of, started
 from tests.policy_servers import Policy, policy_server
 from tests.real_redis import real_redis
 from tests.small_registry import small_interactions
@@ -238,6 +239,8 @@ def test_one_thing_at_a_time_has_the_traffic(tmp_path: Path) -> None:
     create_rollout(engine, RolloutRecord("r", {}, "running", "models:/r/1", "1", "models:/r/2", "2"))
     with pytest.raises(RolloutError, match="rollout 'r' is under way"):
         start_experiment(engine, two.name, record.servers, route_of(two, record.servers))
+    with pytest.raises(RolloutError, match=f"experiment '{two.name}' exists already"):
+        create_rollout(engine, RolloutRecord(two.name, {}, "running", "models:/r/1", "1", "models:/r/2", "2"))
     delete_experiment(engine, one.name)
     assert [found.name for found in list_experiments(engine)] == [two.name]
     assert change_spec(engine, two.name, one.document()).spec == one.document()
@@ -253,7 +256,24 @@ def test_a_route_that_lacks_a_server_or_its_experiment_is_refused(tmp_path: Path
     with pytest.raises(ConfigError, match="variant 'bold' has no server"):
         DealtRoute(route_of(spec, {name: servers[name] for name in ("plain", "fresh")}), spec)
     put_route(engine, route_of(bandit, servers))
+    over = Routing(engine, dealt_routes(engine))
     with pytest.raises(RolloutError, match="no experiment of that name exists"):
+        asyncio.run(over.refresh())
+    # Over or paused nothing is chosen: a server that is started then has a route.
+    put_route(engine, replace(route_of(bandit, servers), percent=0))
+    asyncio.run(over.refresh())
+    assert asyncio.run(over.active.assign("u", {})).variant == "plain"
+    engine.dispose()
+
+
+def test_a_log_that_a_bandit_cannot_learn_from_leaves_the_former_route_in_force(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    engine = open_database(url)
+    bandit = live_spec({"policy": "bandit"})
+    with event_store(url) as store:
+        strange = Exposure("d", bandit.name, "u", "u", BANDIT_LANE, "challenger", 0.3, [7], 1.8e9)
+        store.record_exposure(strange).result(30)
+    started(engine, bandit)
+    with pytest.raises(RolloutError, match=r"is not used: .*'challenger' is not of the spec"):
         asyncio.run(Routing(engine, dealt_routes(engine)).refresh())
-    put_route(engine, replace(route_of(spec, servers), percent=0))
     engine.dispose()
