@@ -67,7 +67,7 @@ def create_experiment(engine: Engine, name: str, spec: Mapping[str, Any]) -> Exp
         for table, kind in ((EXPERIMENTS.c.name, "experiment"), (ROLLOUTS.c.experiment, "rollout")):
             if connection.scalar(select(table).where(table == name)) is not None:
                 raise RolloutError(f"{kind} {name!r} exists already; choose another name")
-        if connection.scalar(select(exists().where(ROUTES.c.experiment == name))):
+        if _is_logged(connection, name):
             # They would count as its own.
             raise RolloutError(f"sessions are logged as {name!r} already; choose another name")
         connection.execute(insert(EXPERIMENTS).values(vars(record)))
@@ -215,6 +215,14 @@ def _locked(connection: Connection, name: str) -> ExperimentRecord:
 def _check_state(record: ExperimentRecord, allowed: Collection[str], verb: str) -> None:
     if record.state not in allowed:
         raise RolloutError(f"experiment {record.name!r} is {record.state}, must be {' or '.join(allowed)} to be {verb}")
+
+
+def _is_logged(connection: Connection, name: str) -> bool:
+    """Whether sessions are recorded under a name, or may be because a route without an experiment has it."""
+    if connection.scalar(select(exists().where(EXPOSURES.c.experiment == name))):
+        return True
+    routed = connection.execute(select(ROUTES.c.servers).where(ROUTES.c.experiment == name)).first()
+    return routed is not None and not routed[0]
 
 
 def _check_unchanged(record: ExperimentRecord, since: float | None) -> None:

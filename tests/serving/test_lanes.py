@@ -270,10 +270,10 @@ def test_a_log_that_a_bandit_cannot_learn_from_leaves_the_former_route_in_force(
     url = f"sqlite:///{tmp_path / 'events.db'}"
     engine = open_database(url)
     bandit = live_spec({"policy": "bandit"})
+    started(engine, bandit)
     with event_store(url) as store:
         strange = Exposure("d", bandit.name, "u", "u", BANDIT_LANE, "challenger", 0.3, [7], 1.8e9)
         store.record_exposure(strange).result(30)
-    started(engine, bandit)
     with pytest.raises(RolloutError, match=r"is not used: .*'challenger' is not of the spec"):
         asyncio.run(Routing(engine, dealt_routes(engine)).refresh())
     engine.dispose()
