@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, DataError
-from experiments.bandit_sums import HOUR_S, BanditSums, RewardedSession
+from experiments.bandit_sums import HOUR_S, MOST_SEGMENTS, BanditSums, RewardedSession
 from experiments.bandits.per_segment import PerSegment
 from experiments.bandits.thompson_beta import ThompsonBeta
 from experiments.context import context_vectors
@@ -133,6 +133,38 @@ def test_a_segment_learns_its_own() -> None:
     assert policy.propensities("kr").argmax() == 1
     assert policy.propensities("fr").argmax() == 2
     assert sums.segment({"country": "x" * 65}) == sums.segment({"country": True}) == sums.segment({}) == ""
+
+
+def test_more_segments_than_are_kept_learn_as_one() -> None:
+    seen = [{"country": f"c{number}"} for number in range(MOST_SEGMENTS + 50)]
+    sums = BanditSums(spec(POLICIES[1]))
+    sums.add([RewardedSession("bold", 0.0, context, 1.0) for context in seen[:150]])
+    # Read on from where it was kept, as another server does.
+    sums = sums.with_fields(sums.fields())
+    sums.add([RewardedSession("bold", 0.0, context, 0.0) for context in seen[150:]])
+    late = [RewardedSession("bold", 0.0, context, 1.0, before=0.0) for context in reversed(seen[150:])]
+    sums.add(late)
+    policy = sums.policy()
+    assert isinstance(policy, PerSegment)
+    assert len(policy.segments) == MOST_SEGMENTS + 1
+    assert (sums.segment(seen[MOST_SEGMENTS - 1]), sums.segment(seen[MOST_SEGMENTS])) == (f"c{MOST_SEGMENTS - 1}", "")
+    at_once = BanditSums(spec(POLICIES[1]))
+    at_once.add([RewardedSession("bold", 0.0, context, 1.0) for context in seen])
+    assert at_once == sums
+    assert sums.totals()["bold"] == (len(seen), len(seen))
+
+
+def test_money_adds_up_to_the_same_in_any_order() -> None:
+    metric = {"name": "money", "event": "purchase", "value": "sum", "kind": "mean"}
+    experiment = spec({"policy": "bandit", "algorithm": "thompson_gaussian"}, metrics={"primary": metric})
+    rng = np.random.default_rng(1)
+    bought = [RewardedSession("bold", 0.0, {}, float(price)) for price in rng.gamma(2, 300, 20_000).round(2)]
+    whole, parts = BanditSums(experiment), BanditSums(experiment)
+    whole.add(bought)
+    assert sum(one.worth**2 for one in bought) > 2**53 / 2**24, "squares of full precision would not add up exactly"
+    for part in np.array_split(rng.permutation(len(bought)), 9):
+        parts.add([bought[place] for place in part])
+    assert parts == whole
 
 
 def test_sums_survive_being_kept_as_bytes() -> None:
