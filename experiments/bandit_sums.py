@@ -156,6 +156,13 @@ class BanditSums:
         written = ((_field(key), rows) for key, rows in self._rows.items())
         return {name: rows.astype("<f8").tobytes() for name, rows in written if names is None or name in names}
 
+    def copy(self) -> Self:
+        """The same sums, to which more may be added."""
+        other = type(self).__new__(type(self))
+        # Rows are replaced by what is added, never changed.
+        other.__dict__.update(self.__dict__, _rows=dict(self._rows), _segments=set(self._segments))
+        return other
+
     def with_fields(self, fields: Mapping[str, bytes]) -> Self:
         """Sums of the same experiment that ``fields`` gave.
 

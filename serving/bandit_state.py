@@ -133,7 +133,7 @@ class BanditState:
             return found
 
     def _added(self, known: Known, upto: int) -> Known:
-        sums = known.sums.with_fields(known.sums.fields())
+        sums = known.sums.copy()
         _add(self._engine, self._spec, sums, known.commit, upto)
         return Known(upto, sums)
 

@@ -94,7 +94,7 @@ class Feedback(_Document):
     arm: Id | None = None
     """The decision's own, where it is not given."""
     ts: float | None = None
-    """When, seconds since 1970; now, where it is not given."""
+    """When, seconds since 1970, not in the future; now, where it is not given."""
     meta: dict[str, Any] | None = None
     """Whatever is to be kept."""
 

@@ -14,6 +14,7 @@ from core.shown import shown
 MAX_ID = 256
 MAX_DEPTH = 8
 MAX_REWARD = 1e9
+_CLOCKS_DIFFER_S = 86_400.0
 MAX_JSON_BYTES = 16 << 10
 
 
@@ -104,6 +105,20 @@ def reward_of(value: Any) -> float:
     if abs(reward) > MAX_REWARD:
         raise BadInput(f"reward == {reward:g}, must lie in -{MAX_REWARD:g} … {MAX_REWARD:g}; count in larger units")
     return reward
+
+
+def moment(value: Any, now: float) -> float:
+    """When something happened, seconds since 1970; ``now`` where nothing is given.
+
+    Raises:
+        BadInput: It is no number, or lies in the future: with milliseconds an outcome could never be exported.
+    """
+    if value is None:
+        return now
+    ts = finite(value, "ts")
+    if ts > now + _CLOCKS_DIFFER_S:
+        raise BadInput(f"ts == {shown(value)}, lies in the future; send seconds since 1970, not milliseconds")
+    return ts
 
 
 def one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:

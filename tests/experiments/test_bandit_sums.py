@@ -174,6 +174,9 @@ def test_sums_survive_being_kept_as_bytes() -> None:
     assert changed == sums.fields().keys()
     again = BanditSums(experiment).with_fields(sums.fields())
     assert again == sums
+    more = again.copy()
+    more.add(sessions(50, seed=9))
+    assert (again == sums, more == sums) == (True, False)
     few = again.add([RewardedSession("bold", 0.0, {"country": "kr"}, 1.0)])
     assert again.fields(few).keys() == few
     assert again != sums

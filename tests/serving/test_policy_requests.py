@@ -84,6 +84,7 @@ def test_ts_and_meta_may_be_left_out() -> None:
         ({"reward": float("inf")}, "reward == inf"),
         ({"reward": -1.1e9}, "reward == -1.1e+09, must lie in -1e+09 … 1e+09"),
         ({"ts": "now"}, "ts == 'now'"),
+        ({"ts": 1_700_000_000_000}, "ts == 1700000000000, lies in the future; send seconds"),
         ({"ts": float("nan")}, "ts == nan"),
         ({"meta": [1]}, "meta == [1], must be an object"),
         ({"meta": "x" * 500}, "..."),
