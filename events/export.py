@@ -40,7 +40,7 @@ from events.aggregate import commits_so_far
 from events.database import reading, writing
 from events.live_traffic import JOB as LIVE_TRAFFIC
 from events.live_traffic import count_new
-from events.schema import COMMITS, EXPERIMENTS, EXPOSURES, OUTCOMES, ROLLOUTS
+from events.schema import COMMITS, EXPERIMENTS, EXPOSURES, OUTCOMES, ROLLOUTS, SUPERSEDED
 from events.whole_parquet import write_parquet
 from events.worker_jobs import load_job
 
@@ -244,6 +244,8 @@ def _remove(engine: Engine, until: float, as_of: int) -> tuple[int, int]:
                 conditions = (theirs, *_exported(OUTCOMES, _FIRST, until, as_of))
                 outcomes += connection.execute(delete(OUTCOMES).where(*conditions)).rowcount
                 if not orphans:
+                    # Without its answer a failure tells nothing.
+                    connection.execute(delete(SUPERSEDED).where(SUPERSEDED.c.decision_id.in_(decisions)))
                     gone = connection.execute(delete(EXPOSURES).where(EXPOSURES.c.decision_id.in_(decisions)))
                     exposures += gone.rowcount
     return exposures, outcomes

@@ -22,7 +22,7 @@ from events.export import export_events
 from events.live_traffic import count_new, untold
 from events.records import Exposure, Outcome
 from events.rollouts import RolloutRecord, create_rollout, save_rollout
-from events.schema import EXPOSURES, OUTCOMES
+from events.schema import EXPOSURES, OUTCOMES, SUPERSEDED
 from events.store import EventStore
 
 TIMEOUT_S = 10
@@ -137,7 +137,7 @@ def test_what_is_deleted_stays_in_the_files(
 def test_what_is_deleted_has_been_added_up(
     url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(url, seen("d0"), click("d0"))
+    write(url, seen("d0", items=[], error=True), seen("d0"), click("d0"))
 
     def something_late_comes_in(engine: Engine) -> int:
         counted = count_new(engine)
@@ -150,6 +150,8 @@ def test_what_is_deleted_has_been_added_up(
     assert in_log(engine) == (["d1"], ["d1"])
     export_events(engine, tmp_path, before=date(2026, 2, 1), remove=True)
     assert in_log(engine) == ([], [])
+    with reading(engine) as connection:
+        assert connection.execute(select(SUPERSEDED)).all() == []
     [row] = untold(engine)
     assert (row.traffic.impressions, row.traffic.clicks) == (2, 2)
 
