@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.errors import ConfigError, RolloutError
-from events.database import open_database, reading
+from events.database import open_database, reading, writing
 from events.experiments import (
     change_spec,
     create_experiment,
@@ -28,7 +28,7 @@ from events.experiments import (
 )
 from events.records import Exposure
 from events.rollouts import RolloutRecord, create_rollout, put_route
-from events.schema import EXPOSURES
+from events.schema import COMMITS, EXPOSURES
 from experiments.allocation import allocate_many
 from experiments.bandit_sums import HOUR_S, BanditSums
 from experiments.spec import ExperimentSpec
@@ -154,6 +154,30 @@ def chosen(policy: Policy, spec: ExperimentSpec) -> float:
         if (shown["step"], shown["arm"]) == (BANDIT_LANE, "bold"):
             return float(policy.exposure(shown["decision_id"])["propensity"])
     return 0.0
+
+
+def test_a_bandit_that_cannot_learn_is_told_once_and_the_next_one_learns(policy: Policy) -> None:
+    spec = live_spec({"policy": "bandit"})
+    start(policy, spec)
+    shown = policy.choose(1)
+    policy.exposure(shown["decision_id"])
+    engine = open_database(policy.url)
+    with writing(engine) as connection:
+        # As a log looks in which somebody wrote what is not the experiment's.
+        number = connection.scalar(update(COMMITS).values(commits=COMMITS.c.commits + 1).returning(COMMITS.c.commits))
+        own = EXPOSURES.c.decision_id == shown["decision_id"]
+        connection.execute(update(EXPOSURES).where(own).values(variant="strange", commit_number=number))
+    engine.dispose()
+    log = policy.process.command.log_file
+    assert poll(lambda: "the bandit does not learn: variant 'strange'" in log.read_text(), 20)
+    spec = live_spec({"policy": "bandit", "min_exposure": 0.05})
+    start(policy, spec)
+    for number in range(60):
+        shown = policy.choose(number)
+        if shown["arm"] == "bold":
+            policy.update(shown, number)
+    assert poll(lambda: chosen(policy, spec) > 0.8, 20)
+    assert log.read_text().count("does not learn") == 1
 
 
 def test_the_context_decides_and_is_kept(policy: Policy) -> None:
