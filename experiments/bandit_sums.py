@@ -9,6 +9,7 @@ of more segments must do it in the order in which the log has them.
 
 Time is counted in hours since 1970. A bandit with a ``window`` keeps sums for each of its panes, one with a
 ``discount`` for spans of time in which a reward loses at most 1 % of its weight; one that forgets nothing has one pane.
+Panes that no longer count are one.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ HOUR_S = 3600.0
 SUMS_VERSION = 2
 _STEP = 4096.0
 _FADED = 0.99
+#: After so many a reward has less than 2⁻⁶⁰ of its weight.
+_FADED_PANES = 4_200
+#: A pane for all of those, out of reach of any window.
+_LONG_AGO = -(2**40)
 _LONGEST_SEGMENT = 64
 #: All of them are made anew, and shared, several times a second. A key of the context with a value for each user, by
 #: mistake or malice, must not take the server's time and memory.
@@ -96,7 +101,7 @@ class BanditSums:
             sessions: Of arms that the spec names, in the order in which they came first.
 
         Returns:
-            Names of the ``fields`` that have changed.
+            Names of the ``fields`` that have changed, those of time that counts no more left out.
 
         Raises:
             DataError: A variant is none of the spec's.
@@ -115,8 +120,9 @@ class BanditSums:
         sums = np.zeros((len(different), len(self._arms), self._columns))
         np.add.at(sums, (np.array([code[key] for key in keys]), arms), parts)
         for key, added in zip(different, sums, strict=True):
-            self._rows[key] = self._rows[key] + added if key in self._rows else added
-        return {_field(key) for key in different}
+            self._count(key, added)
+        self._put_away()
+        return {_field(key) for key in different if key in self._rows}
 
     def policy(self) -> Bandit:
         """The bandit that has learned all this; it is a new one each time."""
@@ -189,6 +195,18 @@ class BanditSums:
         return isinstance(other, BanditSums) and self.fields() == other.fields()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _count(self, key: tuple[str, int], added: Floats) -> None:
+        self._rows[key] = self._rows[key] + added if key in self._rows else added
+
+    def _put_away(self) -> None:
+        """Make one of the panes that count no more, or a bandit that runs for months would have ever more of them."""
+        if self._pane_h is None:
+            return
+        kept = _FADED_PANES if self._template.window is None else self._template.panes
+        last = max(pane for _, pane in self._rows) - kept
+        for segment, pane in [key for key in self._rows if _LONG_AGO < key[1] <= last]:
+            self._count((segment, _LONG_AGO), self._rows.pop((segment, pane)))
 
     def _parts(self, sessions: Sequence[RewardedSession]) -> Floats:
         """(n, columns) what each session adds."""

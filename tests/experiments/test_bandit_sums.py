@@ -121,6 +121,31 @@ def test_a_window_forgets_and_a_discount_fades() -> None:
     assert everything.policy().propensities()[1] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("options", "most"), [({"window": 24, "panes": 6}, 3 * 7), ({"discount": 0.5, "burn_in": 150}, 120)]
+)
+def test_what_counts_no_more_is_put_away_whatever_the_order(options: dict[str, float], most: int) -> None:
+    experiment = spec({"policy": "bandit", "segment": "country", "options": options})
+    months, rng = 90 * 24 * HOUR_S, np.random.default_rng(4)
+    seen = [one._replace(ts=START + float(rng.uniform(0, months))) for one in sessions(2000)]
+    now = (START + months) / HOUR_S
+    seen += [RewardedSession("bold", START + months, {"country": "kr"}, 1.0)] * 30
+    whole, parts = BanditSums(experiment), in_pieces(experiment, seen, 1)
+    whole.add(seen)
+    assert parts == whole
+    assert parts.policy().state() == whole.policy().state()
+    assert len(whole.fields()) <= most
+    assert sum(n for n, _ in whole.totals().values()) == len(seen)
+    # A bandit that was told of everything, one after another.
+    told = spec_bandit(experiment.traffic, experiment.variant_names)
+    assert isinstance(told, PerSegment)
+    for one in sorted(seen, key=lambda one: one.ts):
+        told.update(whole.segment(one.context), one.variant, one.worth, at=one.ts / HOUR_S)
+    policy = whole.policy()
+    assert isinstance(policy, PerSegment)
+    np.testing.assert_allclose(policy.pooled.propensities(at=now), told.pooled.propensities(at=now), atol=0.01)
+
+
 def test_a_segment_learns_its_own() -> None:
     sums = BanditSums(spec(POLICIES[1]))
     for country, best in (("kr", "bold"), ("fr", "fresh")):
