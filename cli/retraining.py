@@ -103,7 +103,8 @@ class Retraining:
             return True
         except EventLogError:
             raise
-        except ScreentestError as error:
+        except (ScreentestError, OSError) as error:
+            # A disk that is full costs this request, not the worker and its other jobs.
             self._finish(request, "failed", str(error), {})
             return True
         self._close(request, ended)

@@ -82,7 +82,8 @@ def route(
 ) -> None:
     """Send everyone to one model server, as before the first rollout; refused while a rollout is under way."""
     from events.database import open_database
-    from serving.standing_route import ask_what_is_served, everyone_to_the_champion, put_standing_route
+    from events.experiments import put_standing_route
+    from serving.standing_route import ask_what_is_served, everyone_to_the_champion
 
     settings = load_settings()
     served, beside = (

@@ -16,7 +16,7 @@ Change = tuple[str, float, dict[str, Any], float, float | None]
 
 
 def changed_sessions(
-    connection: Connection, experiment: str, lane: int, worth: Worth, *, after: int, upto: int
+    connection: Connection, experiment: str, lane: int, worth: Worth, *, after: int, upto: int, in_order: bool = False
 ) -> Iterator[list[Change]]:
     """What the commits ``after + 1 … upto`` say, in parts of bounded size.
 
@@ -30,12 +30,15 @@ def changed_sessions(
         worth: What a session is worth.
         after: Number of a commit; 0: from the beginning.
         upto: Number of a later one, or the same.
+        in_order: New sessions in the one order that all readers of the log have, whatever they read at a time.
     """
     now = session_worth(EXPOSURES, worth, upto)
     row = (EXPOSURES.c.variant, EXPOSURES.c.ts, EXPOSURES.c.context, now)
     shown = not_(and_(EXPOSURES.c.error, EXPOSURES.c.n_items == 0))
     where = (EXPOSURES.c.experiment == experiment, EXPOSURES.c.step == lane, shown)
     new = select(*row).where(*where, EXPOSURES.c.commit_number > after, EXPOSURES.c.commit_number <= upto)
+    if in_order:
+        new = new.order_by(EXPOSURES.c.commit_number, EXPOSURES.c.decision_id)
     for part in connection.execution_options(yield_per=_CHUNK).execute(new).partitions():
         yield [_change(one, None) for one in part]
     if after == 0:

@@ -18,7 +18,16 @@ from sqlalchemy.exc import (
 )
 
 from core.errors import EventLogError
-from events.dialects import database_url, for_reading, for_writing, lock_schema, log_name, make_engine, sqlite_file
+from events.dialects import (
+    database_url,
+    for_reading,
+    for_writing,
+    lock_schema,
+    log_name,
+    make_engine,
+    sqlite_file,
+    too_large,
+)
 from events.migrations import HEAD, VERSIONS, check_known, upgrade, version_of
 from events.schema import EXPOSURES
 
@@ -83,7 +92,7 @@ def may_pass(error: EventLogError) -> bool:
     """Whether it is the database that is down, full or busy, not what was asked of it that it will never take."""
     cause = error.__cause__
     wrong = DataError | IntegrityError | ProgrammingError | NotSupportedError
-    return isinstance(cause, DBAPIError) and not isinstance(cause, wrong)
+    return isinstance(cause, DBAPIError) and not isinstance(cause, wrong) and not too_large(cause.orig)
 
 
 class DatabaseStatus(NamedTuple):

@@ -146,6 +146,16 @@ def clock(connection: Connection) -> float:
     return float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())::float8")) or 0.0)
 
 
+def too_large(error: BaseException | None) -> bool:
+    """Whether the database refused something for its size: to a driver that is trouble of the database, which passes.
+
+    Args:
+        error: The driver's.
+    """
+    # PostgreSQL's class 54, e.g. of a text that no index takes.
+    return str(getattr(error, "sqlstate", None) or "").startswith("54")
+
+
 def _configure_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes late and is always deferred: it is switched off, `_begin_sqlite` says it instead.
     dbapi_connection.isolation_level = None

@@ -38,8 +38,11 @@ from sqlalchemy import (
 from core.errors import ConfigError, EventLogError
 from events.aggregate import commits_so_far
 from events.database import reading, writing
-from events.schema import COMMITS, EXPERIMENTS, EXPOSURES, OUTCOMES, ROLLOUTS
+from events.live_traffic import JOB as LIVE_TRAFFIC
+from events.live_traffic import count_new
+from events.schema import COMMITS, EXPERIMENTS, EXPOSURES, OUTCOMES, ROLLOUTS, SUPERSEDED
 from events.whole_parquet import write_parquet
+from events.worker_jobs import load_job
 
 _CHUNK = 20_000
 _DELETED_AT_ONCE = 500
@@ -93,7 +96,8 @@ def export_events(engine: Engine, folder: Path, *, before: date | None = None, r
         folder: Made if missing.
         before: The first day that is not exported, UTC; None: all are.
         remove: Delete exported rows from the log, except those of rollouts, tests and bandits that are not
-            over: they are decided, and a bandit is rebuilt, from the log. Needs ``before``.
+            over: they are decided, and a bandit is rebuilt, from the log. Needs ``before``. What is deleted has been
+            added up before (``events.live_traffic``).
 
     Returns:
         Empty of an empty log.
@@ -104,7 +108,7 @@ def export_events(engine: Engine, folder: Path, *, before: date | None = None, r
     """
     if remove and before is None:
         raise ConfigError("deleting needs a date (--before 2026-01-31): what is shown today is clicked tomorrow")
-    as_of = commits_so_far(engine)
+    as_of = _counted(engine) if remove else commits_so_far(engine)
     until = _LAST if before is None else min(_LAST, _begin(before))
     days = tuple(
         _export_day(engine, table, day, folder, as_of)
@@ -117,6 +121,12 @@ def export_events(engine: Engine, folder: Path, *, before: date | None = None, r
     with reading(engine) as connection:
         kept = connection.scalar(select(func.count()).where(*_exported(EXPOSURES, _FIRST, until, as_of)))
     return Export(days, exposures, outcomes, kept or 0)
+
+
+def _counted(engine: Engine) -> int:
+    """The commit up to which live traffic is added up: what is deleted can no longer be."""
+    count_new(engine)
+    return max(0, load_job(engine, LIVE_TRAFFIC).position)
 
 
 def _days(engine: Engine, table: Table, until: float, as_of: int) -> Iterator[date]:
@@ -234,6 +244,8 @@ def _remove(engine: Engine, until: float, as_of: int) -> tuple[int, int]:
                 conditions = (theirs, *_exported(OUTCOMES, _FIRST, until, as_of))
                 outcomes += connection.execute(delete(OUTCOMES).where(*conditions)).rowcount
                 if not orphans:
+                    # Without its answer a failure tells nothing.
+                    connection.execute(delete(SUPERSEDED).where(SUPERSEDED.c.decision_id.in_(decisions)))
                     gone = connection.execute(delete(EXPOSURES).where(EXPOSURES.c.decision_id.in_(decisions)))
                     exposures += gone.rowcount
     return exposures, outcomes

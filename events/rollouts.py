@@ -96,16 +96,20 @@ def create_rollout(engine: Engine, record: RolloutRecord) -> RolloutRecord:
         The record as stored, with its times.
 
     Raises:
-        RolloutError: A rollout of that name exists, or an A/B/n test or a bandit has the traffic.
+        RolloutError: A rollout, an A/B/n test or a bandit of that name exists, or one of the latter has the traffic.
         EventLogError: The database refused.
     """
     now = time.time()
     stored = replace(record, created_at=now, updated_at=now)
     with writing(engine) as connection:
-        lock_table(connection, ROLLOUTS)
+        # Both, as those who start experiments do: what neither has seen yet neither may begin beside the other.
+        for table in (EXPERIMENTS, ROLLOUTS):
+            lock_table(connection, table)
         running = connection.scalar(select(EXPERIMENTS.c.name).where(EXPERIMENTS.c.state == "running"))
         if running is not None:
             raise RolloutError(f"experiment {running!r} is running and has the traffic; stop it first")
+        if connection.scalar(select(EXPERIMENTS.c.name).where(EXPERIMENTS.c.name == record.experiment)) is not None:
+            raise RolloutError(f"experiment {record.experiment!r} exists already; choose another name")
         known = connection.scalar(select(ROLLOUTS.c.state).where(ROLLOUTS.c.experiment == record.experiment))
         if known is not None:
             raise RolloutError(

@@ -21,6 +21,8 @@ from experiments.spec_traffic import BanditTraffic, RolloutTraffic, Traffic, nam
 
 ModelUri: TypeAlias = Annotated[str, Field(pattern=r"^models:/[^/@]+/\d+$")]
 """A model pinned to a version: ``models:/recommender/3``, never an alias."""
+#: It stands in an index with the ids of units and decisions, whose rows PostgreSQL limits.
+_LONGEST_VARIANT = 63
 _ROLLOUT_VARIANTS = {"champion", "challenger"}
 
 
@@ -114,8 +116,12 @@ class ExperimentSpec(Part):
     @classmethod
     def _names_are_plain(cls, given: dict[str, str]) -> dict[str, str]:
         for name in given:
-            if not name or name != name.strip() or "/" in name or name in ("*", "all"):
+            if not name or name != name.strip() or "/" in name or name in ("*", "all") or not name.isprintable():
                 raise ValueError(f"{name!r} is no name of a variant; use letters, digits, - and _")
+            if len(name) > _LONGEST_VARIANT:
+                raise ValueError(
+                    f"{name[:20]!r}… has {len(name)} characters, at most {_LONGEST_VARIANT} name a variant"
+                )
         return given
 
     @model_validator(mode="after")

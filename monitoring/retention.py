@@ -13,7 +13,6 @@ from core.errors import EventLogError
 from core.file_lock import alone
 from events.audit_archive import archive_audit
 from events.export import Export, export_events
-from events.live_traffic import count_new
 from events.monitoring_results import delete_results
 
 _LOCK = ".exporting"
@@ -38,8 +37,6 @@ def keep_days(engine: Engine, archive: Path, days: int, *, today: date | None = 
     if days == 0:
         return None
     before = (today or datetime.now(UTC).date()) - timedelta(days=days)
-    # What is deleted can no longer be added up.
-    count_new(engine)
     with _to_itself(archive):
         done = export_events(engine, archive, before=before, remove=True)
     delete_results(engine, before=datetime(before.year, before.month, before.day, tzinfo=UTC).timestamp())

@@ -23,7 +23,7 @@ from events.aggregate import commits_so_far
 from events.bandit_sessions import changed_sessions
 from events.database import reading
 from events.session_table import Worth
-from experiments.bandit_sums import BanditSums, RewardedSession
+from experiments.bandit_sums import SUMS_VERSION, BanditSums, RewardedSession
 from experiments.spec import ExperimentSpec
 from experiments.spec_bandit import Bandit
 from experiments.spec_traffic import BANDIT_LANE
@@ -38,10 +38,11 @@ _COMMIT = "commit"
 _KEPT_S = 30 * 86_400
 _PAUSE_S = 1.0
 _TIMEOUT_S = 0.25
+#: All fields at once: none stays of sums that had more of them, of a log that was put back to an earlier state.
 #: KEYS: the hash. ARGV: the commit that must stand there (empty: none), the new one, seconds kept, fields and values.
 _REPLACE = """
 if (redis.call('HGET', KEYS[1], 'commit') or '') ~= ARGV[1] then return 0 end
-if ARGV[1] == '' then redis.call('DEL', KEYS[1]) end
+redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'commit', ARGV[2])
 for place = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[place], ARGV[place + 1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -102,20 +103,21 @@ class BanditState:
             theirs = self._shared.read(self._known) if self._shared else None
             # Read after the shared commit, which hence cannot be ahead of it, unless the log is another one.
             upto = commits_so_far(self._engine)
-            if theirs is not None and theirs.commit > upto:
+            shared_commit = None if theirs is None else theirs.commit
+            if max(self._known.commit, shared_commit or 0) > upto:
                 _log.warning(
-                    "experiment %s: Redis knows commit %d of an event log that has %d; it was put back to an earlier "
+                    "experiment %s: commit %d of an event log is known that has %d; it was put back to an earlier "
                     "state, and is read anew",
                     self._spec.name,
-                    theirs.commit,
+                    max(self._known.commit, shared_commit or 0),
                     upto,
                 )
-                return self._take(read_log(self._engine, self._spec, upto), theirs.commit)
+                return self._take(read_log(self._engine, self._spec, upto), shared_commit)
             if theirs is not None and theirs.commit > self._known.commit:
                 return self._take(self._added(theirs, upto), theirs.commit)
             if upto == self._known.commit:
                 return False
-            return self._take(self._added(self._known, upto), None if theirs is None else theirs.commit)
+            return self._take(self._added(self._known, upto), shared_commit)
 
     def rebuild(self) -> Known:
         """Forget everything, read the whole log again, and share that.
@@ -131,7 +133,7 @@ class BanditState:
             return found
 
     def _added(self, known: Known, upto: int) -> Known:
-        sums = known.sums.with_fields(known.sums.fields())
+        sums = known.sums.copy()
         _add(self._engine, self._spec, sums, known.commit, upto)
         return Known(upto, sums)
 
@@ -231,12 +233,15 @@ def _add(engine: Engine, spec: ExperimentSpec, sums: BanditSums, after: int, upt
     metric = spec.metrics.primary
     worth = Worth(metric.name, metric.event, metric.value)
     with reading(engine) as connection:
-        for part in changed_sessions(connection, spec.name, BANDIT_LANE, worth, after=after, upto=upto):
+        changes = changed_sessions(
+            connection, spec.name, BANDIT_LANE, worth, after=after, upto=upto, in_order=sums.counts_in_order
+        )
+        for part in changes:
             sums.add([RewardedSession(*change) for change in part])
 
 
 def _fingerprint(spec: ExperimentSpec) -> str:
     """Of all that decides what the sums mean."""
     document = spec.document()
-    parts = {name: document[name] for name in ("name", "variants", "traffic", "metrics")}
+    parts = {"sums": SUMS_VERSION, **{name: document[name] for name in ("name", "variants", "traffic", "metrics")}}
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -161,11 +161,16 @@ class Decisions:
             async with asyncio.timeout(COMMIT_S):
                 receipt = await asyncio.wrap_future(self._store.record_outcome(outcome))
         except TimeoutError as error:
+            # It may get there yet, when nobody is left here to forget them.
+            await self._forget_lists(outcome.user_id)
             raise EventLogError(f"the event log has not committed within {COMMIT_S:g} s; send it again") from error
         self._metrics.outcomes.labels(receipt.status).inc()
-        if self._cache is not None:
-            await self._cache.forget(outcome.user_id)
+        await self._forget_lists(outcome.user_id)
         return receipt
+
+    async def _forget_lists(self, user_id: str) -> None:
+        if self._cache is not None:
+            await self._cache.forget(user_id)
 
     async def _list(self, active: ActiveRoute, assigned: Assignment, asked: ChooseRequest, until: float) -> Answer:
         """The variant's list, made before or now, or what stands in for it."""

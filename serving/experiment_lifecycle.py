@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Engine
 
@@ -77,7 +77,8 @@ def start(engine: Engine, name: str, urls: Mapping[str, str], *, timeout_s: floa
     Raises:
         ConfigError: A variant is unknown, has no server, or its server serves another version than the spec pins.
         ServerError: A server is down, not ready, or no model server.
-        RolloutError: There is no such experiment, it runs or is over, another one runs, or a rollout is under way.
+        RolloutError: There is no such experiment, it runs or is over, it was changed meanwhile, another one runs, or a
+            rollout is under way.
         EventLogError: The database refused.
     """
     record = known(engine, name)
@@ -96,7 +97,8 @@ def start(engine: Engine, name: str, urls: Mapping[str, str], *, timeout_s: floa
         # Nobody is asked for nothing; whoever is quicker is refused by the transaction.
         raise RolloutError(f"experiment {name!r} is {record.state}, must be draft or paused to be started")
     servers = _asked(spec, addresses, timeout_s)
-    return start_experiment(engine, name, servers, dealt_route(spec, servers, percent=100))
+    route = dealt_route(spec, servers, percent=100)
+    return start_experiment(engine, name, servers, route, unchanged_since=record.updated_at)
 
 
 def pause(engine: Engine, name: str) -> ExperimentRecord:
@@ -106,8 +108,7 @@ def pause(engine: Engine, name: str) -> ExperimentRecord:
         RolloutError: There is no such experiment, or it is not running.
         EventLogError: The database refused.
     """
-    record = known(engine, name)
-    return halt_experiment(engine, name, "paused", _control_for_all(record))
+    return _halted(engine, name, "paused")
 
 
 def stop(engine: Engine, name: str) -> ExperimentRecord:
@@ -117,8 +118,7 @@ def stop(engine: Engine, name: str) -> ExperimentRecord:
         RolloutError: There is no such experiment, or it is over.
         EventLogError: The database refused.
     """
-    record = known(engine, name)
-    return halt_experiment(engine, name, "stopped", _control_for_all(record))
+    return _halted(engine, name, "stopped")
 
 
 def known(engine: Engine, name: str) -> ExperimentRecord:
@@ -161,6 +161,11 @@ def dealt_route(spec: ExperimentSpec, servers: Servers, *, percent: int) -> Rout
         champion_version=control["version"],
         servers=servers,
     )
+
+
+def _halted(engine: Engine, name: str, state: Literal["paused", "stopped"]) -> ExperimentRecord:
+    record = known(engine, name)
+    return halt_experiment(engine, name, state, _control_for_all(record), unchanged_since=record.updated_at)
 
 
 def _control_for_all(record: ExperimentRecord) -> Route | None:

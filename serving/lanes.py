@@ -106,7 +106,8 @@ def dealt_routes(engine: Engine, redis_url: str = "", feature_timeout_s: float =
 
     def make(route: Route, spec: ExperimentSpec) -> DealtRoute:
         traffic = spec.traffic
-        if not isinstance(traffic, BanditTraffic):
+        if not isinstance(traffic, BanditTraffic) or route.percent == 0:
+            # Over or paused there is nothing to choose, and perhaps no experiment any more.
             return DealtRoute(route, spec)
         record = load_experiment(engine, spec.name)
         if record is None:

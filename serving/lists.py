@@ -208,7 +208,7 @@ class Lists:
             if not told:
                 breaker.abandoned()
         if self._spare_lists:
-            self._remembered.keep(asked.user_id, server, listing.text)
+            self._remembered.keep(asked.user_id, server, listing.text, asked.explain)
         return listing
 
     def _note_failure(self, breaker: CircuitBreaker, server: Contestant, variant: str) -> None:
@@ -232,7 +232,8 @@ class Lists:
             return None, ""
         makers = (own, active.contestants[active.control])
         left_out = {str(item) for item in asked.exclude_items}
-        remembered = spare(_without(left_out, self._remembered.find(asked.user_id, makers)), asked.k)
+        found = self._remembered.find(asked.user_id, makers, asked.explain)
+        remembered = spare(_without(left_out, found), asked.k)
         if remembered is not None:
             return remembered, "remembered"
         return spare(_without(left_out, self._popular.items), asked.k), "popular"

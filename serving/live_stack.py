@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,8 @@ from core.api_key import NO_KEY
 from core.errors import ConfigError
 from core.settings import KServeSettings
 from events.database import open_database
-from events.rollouts import list_rollouts, put_route
+from events.experiments import list_experiments
+from events.rollouts import Route, list_rollouts, put_route
 from serving.deployers.base import Site
 from serving.deployers.registry import deployer as deployer_named
 from serving.policy_process import PolicyProcess
@@ -24,6 +26,8 @@ from serving.processes import ServerCommand, ServerProcess
 from serving.standing_route import ServedVersion, everyone_to_the_champion
 from tracking.client import Tracker, connect
 from tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, list_versions, version_for
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -195,7 +199,7 @@ def start_models_and_policy(
         deployer.wait()
         served = ServedVersion(deployer.url("champion"), champion.uri, champion.version)
         beside = ServedVersion(deployer.url("challenger"), rival.uri, rival.version) if rival else None
-        put_route(engine, everyone_to_the_champion(experiment, served, beside))
+        route_everyone(engine, everyone_to_the_champion(experiment, served, beside))
         # For the review page: it reads.
         policy = PolicyProcess(events_url, folder, host=host, port=policy_port, role="viewer")
         stack.callback(policy.stop)
@@ -208,6 +212,19 @@ def start_models_and_policy(
             role = "/".join(rival.aliases) or "rival"
             addresses[f"{role} ({rival.model} v{rival.version})"] = deployer.url("challenger")
         yield Served(policy.url, addresses, policy.api_key)
+
+
+def route_everyone(engine: Engine, route: Route) -> None:
+    """Put a stack's own route in force, unless an experiment is running: that keeps its traffic, and its servers.
+
+    Raises:
+        EventLogError: The database refused.
+    """
+    running = [record.name for record in list_experiments(engine) if record.state == "running"]
+    if running:
+        _log.warning("experiment %s is running and keeps the traffic; stop it to send everyone here", running[0])
+    else:
+        put_route(engine, route)
 
 
 def _rival(tracker: Tracker, model_name: str, champion: ModelVersion, engine: Engine) -> ModelVersion | None:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import EventLogError, Failure, ServerError
+from core.errors import EventLogError, Failure, ScreentestError, ServerError
 from events.store import EventStore
 from serving.circuit_breaker import OPENNESS
 from serving.decisions import UNRECORDED, Decision, Decisions
@@ -215,12 +215,13 @@ class Policy:
                 if self._store.failure:
                     await asyncio.wrap_future(self._store.probe())
                 await self._refresh()
-            except Failure as error:
+            except ScreentestError as error:
+                # Of whatever kind: a server that stops looking obeys no route any more.
                 trouble = str(error)
             if trouble and trouble != said:
                 _log.warning("%s", trouble)
             if said and not trouble:
-                _log.warning("the event database answers again")
+                _log.warning("the event database answers again, and its route is obeyed")
             said = trouble
             await asyncio.sleep(POLL_S)
 
@@ -233,10 +234,18 @@ class Policy:
 
     async def _learn(self) -> None:
         """Keep a bandit up to date; what its log's trouble is, ``_poll`` says."""
+        said = ""
         while True:
             await asyncio.sleep(LEARN_S)
-            with suppress(EventLogError):
+            try:
                 await self._routing.learn()
+                said = ""
+            except EventLogError:
+                continue
+            except ScreentestError as error:
+                if str(error) != said:
+                    _log.error("the bandit does not learn: %s", error)
+                said = str(error)
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:

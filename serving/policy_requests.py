@@ -11,7 +11,7 @@ from core.event_kinds import EVENT_KINDS
 from core.shown import shown
 from events.records import Outcome
 from serving.http_errors import parse_object
-from serving.request_fields import finite, id_text, known_fields, limited, one_of, optional_id
+from serving.request_fields import id_text, known_fields, limited, moment, one_of, optional_id, reward_of
 
 MAX_K = 1000
 
@@ -92,8 +92,8 @@ def parse_update(body: Mapping[str, Any]) -> Outcome:
         user_id=id_text(body.get("user_id"), "user_id"),
         arm=id_text(body.get("arm"), "arm"),
         item_id=id_text(body.get("item_id"), "item_id"),
-        reward=finite(body.get("reward"), "reward"),
-        ts=time.time() if body.get("ts") is None else finite(body["ts"], "ts"),
+        reward=reward_of(body.get("reward")),
+        ts=moment(body.get("ts"), time.time()),
         kind=one_of(body.get("kind", "click"), EVENT_KINDS, "kind"),
         decision_id=None if decision_id is None else id_text(decision_id, "decision_id"),
         meta=limited(meta or {}, "meta"),

@@ -14,7 +14,7 @@ from core.event_kinds import EVENT_KINDS
 from core.shown import shown
 from events.records import Outcome
 from serving.policy_requests import MAX_K, ChooseRequest, understood
-from serving.request_fields import finite, id_text, known_fields, limited, one_of
+from serving.request_fields import id_text, known_fields, limited, moment, one_of, reward_of
 from wrappers.reason_words import LANGUAGES
 
 RECOMMENDATIONS, FEEDBACK = "/recommendations", "/feedback"
@@ -77,13 +77,13 @@ def parse_feedback(body: Mapping[str, Any]) -> Outcome:
     kind = "click" if body.get("kind") is None else one_of(body["kind"], EVENT_KINDS, "kind")
     if body.get("reward") is None and kind not in _REWARD:
         raise BadInput(f"reward == None, a {kind} needs it; send its stars")
-    arm, decision_id, ts = body.get("arm"), body.get("decision_id"), body.get("ts")
+    arm, decision_id = body.get("arm"), body.get("decision_id")
     return Outcome(
         user_id=id_text(body.get("user_id"), "user_id"),
         arm=None if arm is None else id_text(arm, "arm"),
         item_id=id_text(body.get("item_id"), "item_id"),
-        reward=_REWARD[kind] if body.get("reward") is None else finite(body["reward"], "reward"),
-        ts=time.time() if ts is None else finite(ts, "ts"),
+        reward=_REWARD[kind] if body.get("reward") is None else reward_of(body["reward"]),
+        ts=moment(body.get("ts"), time.time()),
         kind=kind,
         decision_id=None if decision_id is None else id_text(decision_id, "decision_id"),
         meta=_object(body.get("meta"), "meta"),

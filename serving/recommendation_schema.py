@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from core.event_kinds import EventKind
 from serving.policy_requests import MAX_K
 from serving.recommendation_requests import FEEDBACK, MAX_EXCLUDED, RECOMMENDATIONS
-from serving.request_fields import MAX_ID
+from serving.request_fields import MAX_ID, MAX_REWARD
 
 Id = int | Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
@@ -87,14 +87,14 @@ class Feedback(_Document):
     user_id: Id
     item_id: Id
     kind: EventKind | None = "click"
-    reward: float | None = None
+    reward: float | None = Field(None, ge=-MAX_REWARD, le=MAX_REWARD)
     """1 where it is not given; a rating needs it."""
     decision_id: Id | None = None
     """Of the list it was shown in; without it the latest that showed the item to the user."""
     arm: Id | None = None
     """The decision's own, where it is not given."""
     ts: float | None = None
-    """When, seconds since 1970; now, where it is not given."""
+    """When, seconds since 1970, not in the future; now, where it is not given."""
     meta: dict[str, Any] | None = None
     """Whatever is to be kept."""
 

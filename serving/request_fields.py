@@ -13,6 +13,8 @@ from core.shown import shown
 
 MAX_ID = 256
 MAX_DEPTH = 8
+MAX_REWARD = 1e9
+_CLOCKS_DIFFER_S = 86_400.0
 MAX_JSON_BYTES = 16 << 10
 
 
@@ -91,6 +93,32 @@ def finite(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadInput(f"{name} == {shown(value)}, must be a finite number")
     return float(value)
+
+
+def reward_of(value: Any) -> float:
+    """A reward: finite, and so small that sums of many, and of their squares, are numbers still.
+
+    Raises:
+        BadInput: It is none.
+    """
+    reward = finite(value, "reward")
+    if abs(reward) > MAX_REWARD:
+        raise BadInput(f"reward == {reward:g}, must lie in -{MAX_REWARD:g} … {MAX_REWARD:g}; count in larger units")
+    return reward
+
+
+def moment(value: Any, now: float) -> float:
+    """When something happened, seconds since 1970; ``now`` where nothing is given.
+
+    Raises:
+        BadInput: It is no number, or lies in the future: with milliseconds an outcome could never be exported.
+    """
+    if value is None:
+        return now
+    ts = finite(value, "ts")
+    if ts > now + _CLOCKS_DIFFER_S:
+        raise BadInput(f"ts == {shown(value)}, lies in the future; send seconds since 1970, not milliseconds")
+    return ts
 
 
 def one_of(value: Any, allowed: tuple[str, ...], name: str) -> str:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import Engine
 
-from core.errors import BadInput, ConfigError, RolloutError, ServerError
+from core.errors import BadInput, RolloutError, ServerError
 from events.rollouts import Route, current_route
 from experiments.assignment import bucket, propensity, rollout_variant
 from experiments.spec import ExperimentSpec, parse_spec
 from experiments.spec_traffic import RolloutTraffic
+from serving.request_fields import id_text
 
 
 class Contestant(NamedTuple):
@@ -124,16 +125,14 @@ def unit_of(unit: str, user_id: str, context: Mapping[str, Any], experiment: str
         experiment: For the message.
 
     Raises:
-        BadInput: The context lacks the unit.
+        BadInput: The context lacks the unit, or what it holds is no id.
     """
     if unit == "user_id":
         return user_id
-    value = context.get(unit)
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise BadInput(
-            f"context[{unit!r}] == {value!r}: experiment {experiment!r} assigns by it; send a text or an integer"
-        )
-    return str(value)
+    try:
+        return id_text(context.get(unit), f"context[{unit!r}]")
+    except BadInput as error:
+        raise BadInput(f"{error}: experiment {experiment!r} assigns by it") from error
 
 
 #: From a route and its spec to one that is ready.
@@ -197,5 +196,5 @@ class Routing:
         try:
             spec = parse_spec(dict(route.spec))
             return RolloutRoute(route, spec) if isinstance(spec.traffic, RolloutTraffic) else self._dealt(route, spec)
-        except ConfigError as error:
+        except BadInput as error:
             raise RolloutError(f"route revision {route.revision} is not used: {error}") from error

@@ -15,6 +15,7 @@ MAX_USERS = 20_000
 MAX_BYTES = 32 << 20
 #: Age at which a popular list is fetched again.
 REFRESH_S = 60.0
+_OF_A_REASON = ("reason", "confidence")
 
 
 class _Kept(NamedTuple):
@@ -22,6 +23,7 @@ class _Kept(NamedTuple):
 
     server: Contestant
     text: bytes
+    explain: str | None
 
 
 class RememberedLists:
@@ -41,33 +43,37 @@ class RememberedLists:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, user_id: str, server: Contestant, text: bytes) -> None:
+    def keep(self, user_id: str, server: Contestant, text: bytes, explain: str | None = None) -> None:
         """Remember a list in place of the user's former one.
 
         Args:
             user_id: Whose.
             server: Whose answer it is.
             text: The answer, JSON with ``items``.
+            explain: Language of its reasons; None: it has none.
         """
         former = self._kept.pop(user_id, None)
         self._bytes += len(text) - (0 if former is None else len(former.text))
-        self._kept[user_id] = _Kept(server, text)
+        self._kept[user_id] = _Kept(server, text, explain)
         while len(self._kept) > self._max_users or self._bytes > self._max_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.text)
 
-    def find(self, user_id: str, servers: Collection[Contestant]) -> list[dict[str, Any]]:
+    def find(self, user_id: str, servers: Collection[Contestant], explain: str | None = None) -> list[dict[str, Any]]:
         """The items of the user's list, best first; empty where there is none by one of these servers.
 
         Args:
             user_id: Whose.
             servers: Who may have made it: that of a variant which was withdrawn must not come back.
+            explain: Language of the reasons that are asked for; where the list has others, it is given without.
         """
         kept = self._kept.get(user_id)
         if kept is None or kept.server not in servers:
             return []
         items: list[dict[str, Any]] = orjson.loads(kept.text)["items"]
-        return items
+        if kept.explain == explain:
+            return items
+        return [{name: item[name] for name in item if name not in _OF_A_REASON} for item in items]
 
 
 class PopularList:

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
-from sqlalchemy import Engine
 
-from core.errors import ConfigError, RolloutError, ServerError
-from events.experiments import list_experiments
-from events.rollouts import Route, list_rollouts, put_route
+from core.errors import ConfigError, ServerError
+from events.rollouts import Route
 from experiments.spec import parse_spec
 from serving.model_source import UNREGISTERED
 
@@ -50,28 +48,6 @@ def everyone_to_the_champion(experiment: str, champion: ServedVersion, rival: Se
         challenger_url=rival.url if rival else None,
         challenger_version=rival.version if rival else None,
     )
-
-
-def put_standing_route(engine: Engine, route: Route) -> Route:
-    """Put it in force, unless a rollout or an experiment has the traffic: its users must not change sides.
-
-    Returns:
-        The route with its revision.
-
-    Raises:
-        RolloutError: A rollout is not over, or an experiment is running.
-        EventLogError: The database refused.
-    """
-    for record in list_rollouts(engine):
-        if record.state != "done":
-            raise RolloutError(
-                f"rollout {record.experiment!r} is under way (state {record.state!r}) and routes by itself; "
-                "let it end first"
-            )
-    for experiment in list_experiments(engine):
-        if experiment.state == "running":
-            raise RolloutError(f"experiment {experiment.name!r} is running and has the traffic; stop it first")
-    return put_route(engine, route)
 
 
 def ask_what_is_served(url: str, model_name: str, timeout_s: float) -> ServedVersion:

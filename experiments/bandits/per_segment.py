@@ -89,12 +89,14 @@ class PerSegment:
         at: float | None = None,
         decision_id: str | None = None,
     ) -> Choice:
-        """See ``Policy.choose``."""
+        """See ``Policy.choose``; a decision that is not remembered makes no segment known."""
+        if decision_id is None:
+            policy = self._segments[segment] if segment in self._segments else self._fresh()
+            return policy.choose(context, rng, arms=arms, at=at)
         if decision_id in self._decided_in:
             raise DataError(f"decision {decision_id!r} is open already; give each decision an id of its own")
         choice = self._policy(segment).choose(context, rng, arms=arms, at=at, decision_id=decision_id)
-        if decision_id is not None:
-            self._decided_in[decision_id] = segment
+        self._decided_in[decision_id] = segment
         return choice
 
     def choose_many(

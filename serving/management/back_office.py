@@ -24,6 +24,8 @@ START_S = 60.0
 #: Of one line; an analysis of many variants, metrics and segments has a few hundred kilobytes.
 _LONGEST_ANSWER = 64 << 20
 _END_S = 5.0
+#: Different questions to one clerk at once, the one that is answered included.
+MOST_WAITING = 16
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +56,13 @@ class BackOffice:
         Raises:
             BadInput: As the clerk says.
             RolloutError: As the clerk says.
-            ServerError: The clerk failed, or took too long.
+            ServerError: The clerk failed, or took too long, or too many wait for it.
         """
         line = orjson.dumps(question, option=orjson.OPT_SORT_KEYS) + b"\n"
         task = self._under_way.get(line)
         if task is None:
+            if len(self._under_way) >= MOST_WAITING:
+                raise ServerError(f"{self._role}: {MOST_WAITING} questions wait already; try again later")
             task = self._under_way[line] = asyncio.create_task(self._answer(line, timeout_s))
             task.add_done_callback(lambda _done: self._under_way.pop(line))
         # Whoever gives up must not take the answer from the others.

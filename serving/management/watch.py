@@ -5,7 +5,7 @@
 
 All watchers of an experiment share one reading of the database, once a second at the most and less often where it is
 slow. Whoever reads slowly skips states; whoever does not read at all is dropped. Closed with 4404 where there is no
-such experiment, 1001 when the server stops, 1013 where too many watch or one does not read.
+such experiment, or not any more, 1001 when the server stops, 1013 where too many watch or one does not read.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ class Watched:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.watchers = 0
-        self.state = state
+        #: None: there is none any more.
+        self.state: dict[str, Any] | None = state
         self.changed = asyncio.Condition()
 
-    async def tell(self, state: dict[str, Any]) -> None:
-        """Take a state in; watchers hear of it where it is another one."""
+    async def tell(self, state: dict[str, Any] | None) -> None:
+        """Take a state in, or that there is none any more; watchers hear of it where it is another one."""
         if state != self.state:
             async with self.changed:
                 self.state = state
@@ -139,12 +140,16 @@ class Watch:
                 task.cancel()
             await asyncio.gather(telling, hearing, return_exceptions=True)
             self._left(key, watched)
-        if not telling.cancelled() and isinstance(telling.exception(), TimeoutError):
+        if telling.cancelled():
+            return
+        if telling.exception() is None:
+            await self._close(socket, UNKNOWN, f"experiment {key[:80]!r} was deleted")
+        elif isinstance(telling.exception(), TimeoutError):
             _log.warning("a watcher of %s does not read and was dropped", key)
             await self._close(socket, TRY_LATER, "you do not read; come back when you do")
 
     async def _tell(self, socket: WebSocket, watched: Watched) -> None:
-        """Send the state, and each later one; those that come while the watcher reads are skipped.
+        """Send the state, and each later one, until there is none; those that come while the watcher reads are skipped.
 
         Raises:
             TimeoutError: It does not read.
@@ -158,6 +163,8 @@ class Watch:
                         async with asyncio.timeout(self._ping_s):
                             await watched.changed.wait()
                 state = watched.state
+            if state is None:
+                return
             message = {"type": "ping", "ts": time.time()} if state is sent else {"type": "state", **state}
             async with asyncio.timeout(self._send_s):
                 await socket.send_text(orjson.dumps(message).decode())
@@ -188,11 +195,9 @@ class Watch:
         while True:
             await asyncio.sleep(pause)
             begun = time.monotonic()
-            # What ails the database the server's own poll says; a deleted experiment stays as it was last seen.
+            # What ails the database the server's own poll says.
             with suppress(Failure):
-                state = await self._desk.do(lambda: self._read(key))
-                if state is not None:
-                    await watched.tell(state)
+                await watched.tell(await self._desk.do(lambda: self._read(key)))
             pause = max(self._every_s, (time.monotonic() - begun) / _SHARE)
 
     async def _close(self, socket: WebSocket, code: int, reason: str) -> None:

@@ -108,6 +108,17 @@ def test_what_may_not_be_asked_is_failed_before_anything_runs(engine: Engine, ma
     )
 
 
+def test_a_run_that_cannot_even_begin_is_failed_with_the_reason(
+    engine: Engine, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_retrain(engine, {}, requested_by="ann")
+    worker = made("raise SystemExit('must not run')")
+    monkeypatch.setattr(worker, "_command", lambda *_: [str(tmp_path / "no-such-program")])
+    assert worker.round()
+    assert ended(engine).state == "failed"
+    assert "no-such-program" in ended(engine).message
+
+
 def test_progress_is_told_while_it_runs_and_a_worker_told_to_stop_gives_back(engine: Engine, made: Made) -> None:
     request_retrain(engine, {}, requested_by="ann")
     stopped = Event()

@@ -19,9 +19,10 @@ from events.aggregate import count_exposures, count_orphans
 from events.database import open_database, reading
 from events.experiments import create_experiment, halt_experiment
 from events.export import export_events
+from events.live_traffic import count_new, untold
 from events.records import Exposure, Outcome
 from events.rollouts import RolloutRecord, create_rollout, save_rollout
-from events.schema import EXPOSURES, OUTCOMES
+from events.schema import EXPOSURES, OUTCOMES, SUPERSEDED
 from events.store import EventStore
 
 TIMEOUT_S = 10
@@ -131,6 +132,28 @@ def test_what_is_deleted_stays_in_the_files(
     assert in_files(tmp_path, "exposures") == {"date=2026-01-31": [*names, "late"]}
     assert in_files(tmp_path, "outcomes") == {"date=2026-01-31": ["d0", "d1", "d1", "d2", "d3", "d4", "orphan"]}
     assert in_log(engine) == (["later"], [])
+
+
+def test_what_is_deleted_has_been_added_up(
+    url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(url, seen("d0", items=[], error=True), seen("d0"), click("d0"))
+
+    def something_late_comes_in(engine: Engine) -> int:
+        counted = count_new(engine)
+        write(url, seen("d1"), click("d1"))
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "count_new", something_late_comes_in)
+        export_events(engine, tmp_path, before=date(2026, 2, 1), remove=True)
+    assert in_log(engine) == (["d1"], ["d1"])
+    export_events(engine, tmp_path, before=date(2026, 2, 1), remove=True)
+    assert in_log(engine) == ([], [])
+    with reading(engine) as connection:
+        assert connection.execute(select(SUPERSEDED)).all() == []
+    [row] = untold(engine)
+    assert (row.traffic.impressions, row.traffic.clicks) == (2, 2)
 
 
 def test_what_must_stay_stays(url: str, engine: Engine, tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import string
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -239,3 +242,21 @@ def test_the_server_of_the_tests_is_real(postgres: RealPostgres, tmp_path: Path)
         found = connection.execute("SHOW server_version_num").fetchone()
     assert found is not None
     assert int(found[0]) >= 160000
+
+
+def test_what_no_index_takes_fails_alone_and_the_log_goes_on(postgres_url: str) -> None:
+    store = EventStore(postgres_url)
+    # Random text: what can be compressed an index takes longer.
+    endless = "".join(random.Random(1).choices(string.ascii_letters, k=8_000))
+    with pytest.raises(EventLogError, match="index row size"):
+        store.record_exposure(exposure(1, unit_id=endless)).result(TIMEOUT_S)
+    store.record_exposure(exposure(2)).result(TIMEOUT_S)
+    assert store.failure is None
+    longest = "\N{MONKEY FACE}" * 256
+    fields = {"unit_id": longest, "user_id": longest, "decision_id": longest, "variant": longest[:63]}
+    shown = exposure(3, **fields, experiment="e" * 63)
+    store.record_exposure(shown).result(TIMEOUT_S)
+    clicked = Outcome(longest, longest[:63], longest, 1.0, 1.0, decision_id=longest)
+    assert store.record_outcome(replace(clicked, item_id="1")).result(TIMEOUT_S).status == "accepted"
+    assert store.record_outcome(replace(clicked, decision_id=longest[:255])).result(TIMEOUT_S).status == "orphan"
+    store.close()

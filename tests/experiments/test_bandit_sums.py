@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError, DataError
-from experiments.bandit_sums import HOUR_S, BanditSums, RewardedSession
+from experiments.bandit_sums import HOUR_S, MOST_SEGMENTS, BanditSums, RewardedSession
 from experiments.bandits.per_segment import PerSegment
 from experiments.bandits.thompson_beta import ThompsonBeta
 from experiments.context import context_vectors
@@ -121,6 +121,31 @@ def test_a_window_forgets_and_a_discount_fades() -> None:
     assert everything.policy().propensities()[1] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("options", "most"), [({"window": 24, "panes": 6}, 3 * 7), ({"discount": 0.5, "burn_in": 150}, 120)]
+)
+def test_what_counts_no_more_is_put_away_whatever_the_order(options: dict[str, float], most: int) -> None:
+    experiment = spec({"policy": "bandit", "segment": "country", "options": options})
+    months, rng = 90 * 24 * HOUR_S, np.random.default_rng(4)
+    seen = [one._replace(ts=START + float(rng.uniform(0, months))) for one in sessions(2000)]
+    now = (START + months) / HOUR_S
+    seen += [RewardedSession("bold", START + months, {"country": "kr"}, 1.0)] * 30
+    whole, parts = BanditSums(experiment), in_pieces(experiment, seen, 1)
+    whole.add(seen)
+    assert parts == whole
+    assert parts.policy().state() == whole.policy().state()
+    assert len(whole.fields()) <= most
+    assert sum(n for n, _ in whole.totals().values()) == len(seen)
+    # A bandit that was told of everything, one after another.
+    told = spec_bandit(experiment.traffic, experiment.variant_names)
+    assert isinstance(told, PerSegment)
+    for one in sorted(seen, key=lambda one: one.ts):
+        told.update(whole.segment(one.context), one.variant, one.worth, at=one.ts / HOUR_S)
+    policy = whole.policy()
+    assert isinstance(policy, PerSegment)
+    np.testing.assert_allclose(policy.pooled.propensities(at=now), told.pooled.propensities(at=now), atol=0.01)
+
+
 def test_a_segment_learns_its_own() -> None:
     sums = BanditSums(spec(POLICIES[1]))
     for country, best in (("kr", "bold"), ("fr", "fresh")):
@@ -135,6 +160,38 @@ def test_a_segment_learns_its_own() -> None:
     assert sums.segment({"country": "x" * 65}) == sums.segment({"country": True}) == sums.segment({}) == ""
 
 
+def test_more_segments_than_are_kept_learn_as_one() -> None:
+    seen = [{"country": f"c{number}"} for number in range(MOST_SEGMENTS + 50)]
+    sums = BanditSums(spec(POLICIES[1]))
+    sums.add([RewardedSession("bold", 0.0, context, 1.0) for context in seen[:150]])
+    # Read on from where it was kept, as another server does.
+    sums = sums.with_fields(sums.fields())
+    sums.add([RewardedSession("bold", 0.0, context, 0.0) for context in seen[150:]])
+    late = [RewardedSession("bold", 0.0, context, 1.0, before=0.0) for context in reversed(seen[150:])]
+    sums.add(late)
+    policy = sums.policy()
+    assert isinstance(policy, PerSegment)
+    assert len(policy.segments) == MOST_SEGMENTS + 1
+    assert (sums.segment(seen[MOST_SEGMENTS - 1]), sums.segment(seen[MOST_SEGMENTS])) == (f"c{MOST_SEGMENTS - 1}", "")
+    at_once = BanditSums(spec(POLICIES[1]))
+    at_once.add([RewardedSession("bold", 0.0, context, 1.0) for context in seen])
+    assert at_once == sums
+    assert sums.totals()["bold"] == (len(seen), len(seen))
+
+
+def test_money_adds_up_to_the_same_in_any_order() -> None:
+    metric = {"name": "money", "event": "purchase", "value": "sum", "kind": "mean"}
+    experiment = spec({"policy": "bandit", "algorithm": "thompson_gaussian"}, metrics={"primary": metric})
+    rng = np.random.default_rng(1)
+    bought = [RewardedSession("bold", 0.0, {}, float(price)) for price in rng.gamma(2, 300, 20_000).round(2)]
+    whole, parts = BanditSums(experiment), BanditSums(experiment)
+    whole.add(bought)
+    assert sum(one.worth**2 for one in bought) > 2**53 / 2**24, "squares of full precision would not add up exactly"
+    for part in np.array_split(rng.permutation(len(bought)), 9):
+        parts.add([bought[place] for place in part])
+    assert parts == whole
+
+
 def test_sums_survive_being_kept_as_bytes() -> None:
     experiment = spec(POLICIES[3])
     sums = BanditSums(experiment)
@@ -142,6 +199,9 @@ def test_sums_survive_being_kept_as_bytes() -> None:
     assert changed == sums.fields().keys()
     again = BanditSums(experiment).with_fields(sums.fields())
     assert again == sums
+    more = again.copy()
+    more.add(sessions(50, seed=9))
+    assert (again == sums, more == sums) == (True, False)
     few = again.add([RewardedSession("bold", 0.0, {"country": "kr"}, 1.0)])
     assert again.fields(few).keys() == few
     assert again != sums

@@ -145,6 +145,8 @@ def test_a_bandit_is_the_specs() -> None:
         ({"variants": {"a": "models:/recommender/1"}}, "variants: Dictionary should have at least 2 items"),
         ({"variants": {**THREE, "d": "models:/recommender@champion"}}, "variants.d: String should match pattern"),
         ({"variants": {**THREE, "d/e": "models:/recommender/4"}}, "'d/e' is no name of a variant"),
+        ({"variants": {**THREE, "d\0": "models:/recommender/4"}}, "is no name of a variant"),
+        ({"variants": {**THREE, "d" * 64: "models:/recommender/4"}}, "has 64 characters, at most 63"),
         ({"metrics": {"primary": "click"}}, "write session_EVENT, e.g. session_click"),
         ({"metrics": {"primary": "session_clik"}}, "metrics.primary.event: Input should be 'add_to_cart', 'click'"),
         ({"metrics": {"primary": ["session_click"]}}, "is a list; one metric decides"),

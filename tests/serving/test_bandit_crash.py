@@ -20,6 +20,13 @@ from tests.live_experiments import VARIANTS, live_spec, started
 from tests.policy_servers import policy_server
 from tests.real_redis import real_redis
 
+#: How often, and on which database.
+KILLS = [
+    (2, "sqlite"),
+    pytest.param(10, "sqlite", marks=pytest.mark.long),
+    pytest.param(10, "postgresql", marks=pytest.mark.long),
+]
+
 
 def visit(base: str, first: int, acknowledged: list[str], stop: threading.Event) -> None:
     """Ask, click, and note what was acknowledged, until the server is gone."""
@@ -37,11 +44,17 @@ def visit(base: str, first: int, acknowledged: list[str], stop: threading.Event)
                 return
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kills", "database"), KILLS)
 def test_posteriors_after_kills_are_those_of_the_log(
-    kills: int, model_urls: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kills: int,
+    database: str,
+    model_urls: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'events.db'}"
+    on_postgres = database == "postgresql"
+    url = request.getfixturevalue("postgres").new_log() if on_postgres else f"sqlite:///{tmp_path / 'events.db'}"
     spec = live_spec({"policy": "bandit", "share": 0.7})
     engine = open_database(url)
     record = started(engine, spec, dict.fromkeys(VARIANTS, model_urls["popularity"]))

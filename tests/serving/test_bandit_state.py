@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy import Engine
 from events.aggregate import commits_so_far
 from events.database import open_database
 from events.records import Exposure, Outcome
+from experiments import bandit_sums
+from experiments.bandits.per_segment import PerSegment
 from experiments.spec_traffic import BANDIT_LANE, FIXED_LANE, OUTSIDE
 from serving.bandit_state import BanditState, read_log
 from tests.live_experiments import event_store, live_spec, started, write_sessions
@@ -168,6 +171,59 @@ def test_a_log_put_back_to_an_earlier_state_is_believed(tmp_path: Path, redis_se
     assert restored.known.commit < later.known.commit
     for engine in engines:
         engine.dispose()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_log_put_back_under_a_server_that_runs_is_believed(
+    tmp_path: Path, redis_server: RealRedis, shared: bool
+) -> None:
+    """As a fail-over to a replica does that had not got the last commits."""
+    spec = live_spec(TRAFFIC[2])
+    file = tmp_path / "events.db"
+    url = f"sqlite:///{file}"
+    engine = open_database(url)
+    record = started(engine, spec)
+    with event_store(url) as store:
+        write_sessions(store, spec, 1, 0)
+    engine.dispose()
+    before = file.read_bytes()
+    address = redis_server.url if shared else ""
+    state = BanditState(engine, spec, record.id, address)
+    with event_store(url) as store:
+        write_sessions(store, spec, 30, 1)
+    state.catch_up()
+    engine.dispose()
+    for name in ("events.db-wal", "events.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    file.write_bytes(before)
+    state.catch_up()
+    with event_store(url) as store:
+        write_sessions(store, spec, 40, 2)
+    other = BanditState(engine, spec, record.id, address)
+    for one in (other, state):
+        one.catch_up()
+        assert one.known.sums == read_log(engine, spec, commits_so_far(engine)).sums
+    engine.dispose()
+
+
+def test_all_readers_keep_the_same_segments(url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = live_spec({"policy": "bandit", "segment": "country"})
+    record = started(engine, spec)
+    monkeypatch.setattr(bandit_sums, "MOST_SEGMENTS", 3)
+    bit_by_bit, at_once = (BanditState(engine, spec, record.id) for _ in range(2))
+    rng = random.Random(2)
+    with event_store(url) as store:
+        for _ in range(4):
+            for name in rng.sample(range(1000), 5):
+                context = {"country": f"c{name}"}
+                shown = Exposure(f"d{name}", spec.name, "u", "u", BANDIT_LANE, "bold", 0.3, [7], 1.8e9, context=context)
+                store.record_exposure(shown)
+            store.probe().result(30)
+            bit_by_bit.catch_up()
+    at_once.catch_up()
+    assert isinstance(at_once.policy, PerSegment)
+    assert len(at_once.policy.segments) == 4
+    assert bit_by_bit.known.sums == at_once.known.sums == read_log(engine, spec, commits_so_far(engine)).sums
 
 
 def test_on_postgresql_too(postgres: RealPostgres, redis_server: RealRedis) -> None:

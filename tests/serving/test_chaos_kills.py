@@ -48,9 +48,20 @@ class Clicks:
                     return
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.long)])
-def test_acknowledged_updates_are_there_once_and_others_at_most_once(kills: int, tmp_path: Path) -> None:
-    url, clicks, moments = f"sqlite:///{tmp_path / 'events.db'}", Clicks(), random.Random(6)
+@pytest.mark.parametrize(
+    ("kills", "database"),
+    [
+        (3, "sqlite"),
+        pytest.param(10, "sqlite", marks=pytest.mark.long),
+        pytest.param(10, "postgresql", marks=pytest.mark.long),
+    ],
+)
+def test_acknowledged_updates_are_there_once_and_others_at_most_once(
+    kills: int, database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    on_postgres = database == "postgresql"
+    url = request.getfixturevalue("postgres").new_log() if on_postgres else f"sqlite:///{tmp_path / 'events.db'}"
+    clicks, moments = Clicks(), random.Random(6)
     with switched_model("old") as model:
         engine = open_database(url)
         spec = {"name": "kills", "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}

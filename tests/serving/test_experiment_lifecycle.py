@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.errors import ConfigError, RolloutError, ServerError
+from events import experiments
 from events.database import open_database
 from events.experiments import load_experiment
-from events.rollouts import RolloutRecord, create_rollout, current_route
+from events.rollouts import RolloutRecord, Route, create_rollout, current_route, write_route
 from experiments.spec import parse_spec
+from serving import experiment_lifecycle
 from serving.experiment_lifecycle import change, create, pause, start, stop
 from serving.lanes import DealtRoute
+from serving.standing_route import ServedVersion
+from tests.real_postgres import RealPostgres
 from tests.versioned_servers import VERSIONS, spec_document, three_servers, version_server
 
 TIMEOUT_S = 2.0
@@ -140,3 +146,49 @@ def test_one_has_the_traffic_at_a_time(engine: Engine, urls: dict[str, str]) -> 
     create(engine, spec_document("third"))
     with pytest.raises(RolloutError, match="rollout 'canary' is under way"):
         start(engine, "third", urls, timeout_s=TIMEOUT_S)
+
+
+def test_a_draft_that_is_changed_while_its_servers_are_asked_does_not_start_as_it_was(
+    engine: Engine, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(engine, spec_document())
+    ask = experiment_lifecycle.ask_what_is_served
+
+    def meanwhile(*asked: Any) -> ServedVersion:
+        change(engine, "three-lists", spec_document(control="bold"))
+        return ask(*asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment_lifecycle, "ask_what_is_served", meanwhile)
+        with pytest.raises(RolloutError, match="was changed this very moment"):
+            start(engine, "three-lists", urls, timeout_s=TIMEOUT_S)
+    assert current_route(engine) is None
+    start(engine, "three-lists", urls, timeout_s=TIMEOUT_S)
+    route, record = current_route(engine), load_experiment(engine, "three-lists")
+    assert route is not None
+    assert record is not None
+    assert route.spec == record.spec
+
+
+def test_of_a_rollout_and_an_experiment_that_begin_at_once_one_does(
+    postgres: RealPostgres, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite a transaction is alone anyway."""
+    engine = open_database(postgres.new_log())
+    create(engine, spec_document())
+    canary = RolloutRecord("canary", {}, "pending", "models:/r/1", "1", "models:/r/2", "2")
+    with ThreadPoolExecutor(1) as threads:
+        begun: list[Future[RolloutRecord]] = []
+
+        def meanwhile(connection: Connection, route: Route) -> Route:
+            # The experiment has seen that no rollout is under way.
+            begun.append(threads.submit(create_rollout, engine, canary))
+            wait(begun, timeout=0.3)
+            return write_route(connection, route)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(experiments, "write_route", meanwhile)
+            start(engine, "three-lists", urls, timeout_s=TIMEOUT_S)
+        with pytest.raises(RolloutError, match="is running and has the traffic"):
+            begun[0].result(30)
+    engine.dispose()

@@ -83,6 +83,18 @@ def test_an_unknown_experiment_is_closed_with_a_reason(managed: Managed) -> None
     assert (code, reason.startswith("unknown experiment '☃☃")) == (4404, True)
 
 
+def test_a_deleted_experiment_ends_the_watch(managed: Managed) -> None:
+    managed.create("forgotten")
+
+    async def watch() -> tuple[int, str]:
+        async with watching(managed.url, "forgotten") as watcher:
+            await said(watcher)
+            assert managed.http.delete("/experiments/forgotten").status_code == 204
+            return await closed(watcher)
+
+    assert asyncio.run(watch()) == (4404, "experiment 'forgotten' was deleted")
+
+
 def test_it_ends_in_order_with_the_server(tmp_path: Path) -> None:
     async def watch(server: Managed) -> tuple[tuple[int, str], float]:
         async with watching(server.url, "watched") as watcher:

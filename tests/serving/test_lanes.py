@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.errors import ConfigError, RolloutError
-from events.database import open_database, reading
+from events.database import open_database, reading, writing
 from events.experiments import (
     change_spec,
     create_experiment,
@@ -26,8 +26,9 @@ from events.experiments import (
     load_experiment,
     start_experiment,
 )
+from events.records import Exposure
 from events.rollouts import RolloutRecord, create_rollout, put_route
-from events.schema import EXPOSURES
+from events.schema import COMMITS, EXPOSURES
 from experiments.allocation import allocate_many
 from experiments.bandit_sums import HOUR_S, BanditSums
 from experiments.spec import ExperimentSpec
@@ -40,7 +41,7 @@ from serving.lanes import DealtRoute, dealt_routes
 from serving.model_source import UNREGISTERED
 from serving.processes import poll
 from serving.routing import Routing
-from tests.live_experiments import VARIANTS, live_spec, route_of, started
+from tests.live_experiments import VARIANTS, event_store, live_spec, route_of, started
 from tests.policy_servers import Policy, policy_server
 from tests.real_redis import real_redis
 from tests.small_registry import small_interactions
@@ -155,6 +156,30 @@ def chosen(policy: Policy, spec: ExperimentSpec) -> float:
     return 0.0
 
 
+def test_a_bandit_that_cannot_learn_is_told_once_and_the_next_one_learns(policy: Policy) -> None:
+    spec = live_spec({"policy": "bandit"})
+    start(policy, spec)
+    shown = policy.choose(1)
+    policy.exposure(shown["decision_id"])
+    engine = open_database(policy.url)
+    with writing(engine) as connection:
+        # As a log looks in which somebody wrote what is not the experiment's.
+        number = connection.scalar(update(COMMITS).values(commits=COMMITS.c.commits + 1).returning(COMMITS.c.commits))
+        own = EXPOSURES.c.decision_id == shown["decision_id"]
+        connection.execute(update(EXPOSURES).where(own).values(variant="strange", commit_number=number))
+    engine.dispose()
+    log = policy.process.command.log_file
+    assert poll(lambda: "the bandit does not learn: variant 'strange'" in log.read_text(), 20)
+    spec = live_spec({"policy": "bandit", "min_exposure": 0.05})
+    start(policy, spec)
+    for number in range(60):
+        shown = policy.choose(number)
+        if shown["arm"] == "bold":
+            policy.update(shown, number)
+    assert poll(lambda: chosen(policy, spec) > 0.8, 20)
+    assert log.read_text().count("does not learn") == 1
+
+
 def test_the_context_decides_and_is_kept(policy: Policy) -> None:
     spec = live_spec(LINUCB)
     start(policy, spec)
@@ -238,6 +263,8 @@ def test_one_thing_at_a_time_has_the_traffic(tmp_path: Path) -> None:
     create_rollout(engine, RolloutRecord("r", {}, "running", "models:/r/1", "1", "models:/r/2", "2"))
     with pytest.raises(RolloutError, match="rollout 'r' is under way"):
         start_experiment(engine, two.name, record.servers, route_of(two, record.servers))
+    with pytest.raises(RolloutError, match=f"experiment '{two.name}' exists already"):
+        create_rollout(engine, RolloutRecord(two.name, {}, "running", "models:/r/1", "1", "models:/r/2", "2"))
     delete_experiment(engine, one.name)
     assert [found.name for found in list_experiments(engine)] == [two.name]
     assert change_spec(engine, two.name, one.document()).spec == one.document()
@@ -253,7 +280,24 @@ def test_a_route_that_lacks_a_server_or_its_experiment_is_refused(tmp_path: Path
     with pytest.raises(ConfigError, match="variant 'bold' has no server"):
         DealtRoute(route_of(spec, {name: servers[name] for name in ("plain", "fresh")}), spec)
     put_route(engine, route_of(bandit, servers))
+    over = Routing(engine, dealt_routes(engine))
     with pytest.raises(RolloutError, match="no experiment of that name exists"):
+        asyncio.run(over.refresh())
+    # Over or paused nothing is chosen: a server that is started then has a route.
+    put_route(engine, replace(route_of(bandit, servers), percent=0))
+    asyncio.run(over.refresh())
+    assert asyncio.run(over.active.assign("u", {})).variant == "plain"
+    engine.dispose()
+
+
+def test_a_log_that_a_bandit_cannot_learn_from_leaves_the_former_route_in_force(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    engine = open_database(url)
+    bandit = live_spec({"policy": "bandit"})
+    started(engine, bandit)
+    with event_store(url) as store:
+        strange = Exposure("d", bandit.name, "u", "u", BANDIT_LANE, "challenger", 0.3, [7], 1.8e9)
+        store.record_exposure(strange).result(30)
+    with pytest.raises(RolloutError, match=r"is not used: .*'challenger' is not of the spec"):
         asyncio.run(Routing(engine, dealt_routes(engine)).refresh())
-    put_route(engine, replace(route_of(spec, servers), percent=0))
     engine.dispose()

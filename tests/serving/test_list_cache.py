@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from core.errors import EventLogError
+from events.records import Outcome
+from serving import decisions
 from serving.list_cache import MOST_PER_USER, ListCache
 from serving.model_client import Listing
 from serving.policy_requests import ChooseRequest
@@ -40,6 +44,25 @@ def recommended(policy: Policy, user: str, **fields: Any) -> dict[str, Any]:
     answer = policy.http.post("/recommendations", json={"user_id": user, **fields})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def test_an_outcome_that_nobody_waits_for_any_more_ends_the_lists_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "COMMIT_S", 0.01)
+    forgotten: list[str] = []
+
+    async def forget(user_id: str) -> None:
+        forgotten.append(user_id)
+
+    async def acknowledged() -> None:
+        slow: Any = SimpleNamespace(failure=None, record_outcome=lambda _: Future())
+        nobody: Any = None
+        cache: Any = SimpleNamespace(forget=forget)
+        made = decisions.Decisions(slow, nobody, nobody, nobody, deadline_s=1, cache=cache)
+        await made.acknowledge(Outcome("u", None, "1", 1.0, 1.0))
+
+    with pytest.raises(EventLogError, match="has not committed within"):
+        asyncio.run(acknowledged())
+    assert forgotten == ["u"]
 
 
 def test_a_list_is_given_again_and_each_time_is_an_exposure(cached: Policy) -> None:

@@ -161,6 +161,7 @@ def test_a_request_that_cannot_be_is_400_with_the_reason(policy: Policy, fields:
         ({"user_id": 1, "item_id": 1, "kind": "stare"}, "kind == 'stare'"),
         ({"user_id": 1, "item_id": 1, "kind": "rating"}, "a rating needs it; send its stars"),
         ({"user_id": 1, "item_id": 1, "reward": "much"}, "reward == 'much'"),
+        ({"user_id": 1, "item_id": 1, "reward": 1e300}, "reward == 1e+300, must lie in"),
         ({"user_id": 1, "item_id": 1, "meta": 3}, "meta == 3, must be an object"),
         ({"user_id": 1, "item_id": 1, "rank": 3}, "unknown field 'rank'"),
     ],

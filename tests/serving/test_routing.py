@@ -61,7 +61,14 @@ def test_the_unit_may_be_a_key_of_the_context() -> None:
     by_visitor = replace(ROUTE, spec={**SPEC, "unit": "visitor_id"})
     same = assigned_by(by_visitor, ["a", "b", "c"], {"visitor_id": 77})
     assert {(one.unit_id, one.variant) for one in same} == {("77", same[0].variant)}
-    for context in ({}, {"visitor_id": None}, {"visitor_id": ""}, {"visitor_id": True}, {"visitor_id": [1]}):
+    for context in (
+        {},
+        {"visitor_id": None},
+        {"visitor_id": ""},
+        {"visitor_id": True},
+        {"visitor_id": [1]},
+        {"visitor_id": "v" * 257},
+    ):
         with pytest.raises(BadInput, match=r"visitor_id.*'demo' assigns by it"):
             assigned_by(by_visitor, ["a"], context)
 

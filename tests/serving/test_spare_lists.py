@@ -57,3 +57,12 @@ def test_a_spare_list_is_as_long_as_asked_for_or_as_there_is() -> None:
     assert whole is not None
     assert (short.item_ids, whole.item_ids) == ([0, 1], [0, 1, 2, 3, 4])
     assert (short.features, spare([], 10)) == (None, None)
+
+
+def test_reasons_come_back_in_the_language_they_were_asked_for_in_alone() -> None:
+    lists = RememberedLists()
+    item = {"item_id": 1, "score": 0.5, "reason": "왜냐하면", "confidence": 0.7}
+    lists.keep("u", HERE, orjson.dumps({"items": [item]}), "ko")
+    assert lists.find("u", [HERE], "ko") == [item]
+    for other in ("en", None):
+        assert lists.find("u", [HERE], other) == [{"item_id": 1, "score": 0.5}]

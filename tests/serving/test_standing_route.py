@@ -10,16 +10,14 @@ import pytest
 
 from core.errors import BadInput, ConfigError, RolloutError, ServerError
 from events.database import open_database
+from events.experiments import create_experiment, halt_experiment, put_standing_route
 from events.rollouts import RolloutRecord, create_rollout, current_route, save_rollout
 from experiments.spec import parse_spec
+from serving.live_stack import route_everyone
 from serving.model_source import UNREGISTERED
 from serving.routing import Assignment, RolloutRoute
-from serving.standing_route import (
-    ServedVersion,
-    ask_what_is_served,
-    everyone_to_the_champion,
-    put_standing_route,
-)
+from serving.standing_route import ServedVersion, ask_what_is_served, everyone_to_the_champion
+from tests.live_experiments import live_spec, started
 from tests.policy_servers import answer_with, server_that
 
 CHAMPION = ServedVersion("http://127.0.0.1:1", "models:/recommender/3", "3")
@@ -47,6 +45,29 @@ def test_it_is_refused_while_a_rollout_is_under_way(tmp_path: Path) -> None:
     assert current_route(engine) is None
     save_rollout(engine, replace(record, state="done"))
     assert put_standing_route(engine, route) == current_route(engine)
+    engine.dispose()
+
+
+def test_it_is_refused_while_an_experiment_runs_and_under_the_name_of_one(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    spec = live_spec({"policy": "fixed"})
+    started(engine, spec)
+    before = current_route(engine)
+    with pytest.raises(RolloutError, match="is running and has the traffic"):
+        put_standing_route(engine, everyone_to_the_champion("live", CHAMPION, None))
+    # A stack that comes up takes nobody away from it.
+    route_everyone(engine, everyone_to_the_champion("live", CHAMPION, None))
+    assert current_route(engine) == before
+    halt_experiment(engine, spec.name, "stopped", None)
+    with pytest.raises(RolloutError, match=f"experiment '{spec.name}' exists; log sessions without one"):
+        put_standing_route(engine, everyone_to_the_champion(spec.name, CHAMPION, None))
+    route_everyone(engine, everyone_to_the_champion("live", CHAMPION, None))
+    route = current_route(engine)
+    assert route is not None
+    assert (route.experiment, route.champion_url) == ("live", CHAMPION.url)
+    # Its sessions would be the experiment's.
+    with pytest.raises(RolloutError, match="sessions are logged as 'live' already"):
+        create_experiment(engine, "live", {})
     engine.dispose()
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import op
-from sqlalchemy import JSON, Column, Float, Integer, inspect, text
+from sqlalchemy import JSON, Column, Float, Integer, RowMapping, column, insert, inspect, select, table
 
 from events.column_types import BIG_INTEGER, TEXT
 
 revision = "0005"
 down_revision = "0004"
+
+_ROUTES = table(
+    "routes",
+    *map(column, ("experiment", "revision", "percent", "updated_at")),
+    *map(column, ("champion_url", "champion_version", "challenger_url", "challenger_version")),
+    column("servers", JSON),
+)
+_MADE = table(
+    "deployments",
+    *map(column, ("experiment", "variant", "url", "version", "percent", "revision", "since")),
+)
 
 
 def upgrade() -> None:
@@ -86,20 +99,32 @@ def _deployments() -> None:
         Column("until", Float),
         if_not_exists=True,
     )
+    bind = op.get_bind()
+    if bind.execute(select(_MADE.c.experiment)).first() is not None:
+        return
     # The route that is in force already is no less a deployment than those to come.
-    in_force = (
-        "FROM routes WHERE revision = (SELECT max(revision) FROM routes) AND NOT EXISTS (SELECT 1 FROM deployments)"
-    )
-    columns = "(experiment, variant, url, version, percent, revision, since)"
-    rest = "percent, revision, updated_at"
-    op.execute(
-        text(
-            f"INSERT INTO deployments {columns} "
-            f"SELECT experiment, 'champion', champion_url, champion_version, 100 - {rest} {in_force} "
-            f"UNION ALL SELECT experiment, 'challenger', challenger_url, COALESCE(challenger_version, ''), {rest} "
-            f"{in_force} AND challenger_url IS NOT NULL"
-        )
-    )
+    route = bind.execute(select(_ROUTES).order_by(_ROUTES.c.revision.desc()).limit(1)).mappings().first()
+    if route is None:
+        return
+    same = {"experiment": route["experiment"], "revision": route["revision"], "since": route["updated_at"]}
+    bind.execute(insert(_MADE), [{**same, **one} for one in _in_force(route)])
+
+
+def _in_force(route: RowMapping) -> list[dict[str, Any]]:
+    """What a route puts behind each variant, as ``events.rollouts`` wrote it when this version was new."""
+
+    def of(variant: str, url: str, version: str | None, percent: int | None) -> dict[str, Any]:
+        return {"variant": variant, "url": url, "version": version or "", "percent": percent}
+
+    servers, percent = route["servers"] or {}, route["percent"]
+    if servers and percent:
+        return [of(name, server["url"], server["version"], None) for name, server in servers.items()]
+    # Of a paused A/B/n test or bandit the champion's columns hold its control.
+    control = next((name for name, one in servers.items() if one["url"] == route["champion_url"]), "champion")
+    found = [of(control, route["champion_url"], route["champion_version"], 100 - percent)]
+    if route["challenger_url"] and not servers:
+        found.append(of("challenger", route["challenger_url"], route["challenger_version"], percent))
+    return found
 
 
 def _work() -> None:

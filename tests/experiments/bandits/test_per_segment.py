@@ -28,6 +28,8 @@ def test_a_new_segment_starts_from_the_pooled_means() -> None:
     assert policies.propensities("fr") == pytest.approx(expected.propensities())
     assert policies.segments == ("kr",), "asking makes nothing known"
     assert policies.choose("fr", None, np.random.default_rng(0)).arm in ("a", "b")
+    assert policies.segments == ("kr",), "nor does a decision that nobody will reward"
+    policies.update("fr", "a", 1.0)
     assert policies.segments == ("kr", "fr")
 
 
