@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -200,11 +201,15 @@ def large_world(n_users: int, n_items: int) -> Scored:
     )
 
 
-def test_an_approximate_search_finds_as_many_of_the_best_as_was_measured() -> None:
+@pytest.mark.parametrize(
+    ("kind", "finer"), [("inverted", {}), ("product_quantised", {"quantise_from": 2_000, "depth": 100})]
+)
+def test_an_approximate_search_finds_as_many_of_the_best_as_was_measured(kind: str, finer: dict[str, int]) -> None:
     world = large_world(1_500, 8_000)
+    world = world._replace(plan=replace(world.plan, **finer))
     two_stage = TwoStage(world, RetrievalConfig(candidate_sources=("collaborative", "popular")))
     told = two_stage.told()["collaborative"]
-    assert told["kind"] == "inverted"
+    assert told["kind"] == kind
     assert 0.86 <= told["recall"] < 1
     assert told["lists"] > 0
     users = np.arange(300)
@@ -213,3 +218,4 @@ def test_an_approximate_search_finds_as_many_of_the_best_as_was_measured() -> No
     found = [two_stage.of(Asked(users[[row]], 10, False, nothing, nothing), depth=10).item_index for row in users]
     share = np.mean([np.isin(best[row], found[row]).mean() for row in users])
     assert share >= told["recall"] - 0.04
+    assert max(map(len, found)) <= 2 * RetrievalConfig().candidates_per_source
