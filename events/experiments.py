@@ -127,7 +127,10 @@ def start_experiment(engine: Engine, name: str, servers: Servers, route: Route) 
             raise RolloutError(f"experiment {other!r} is running and has the traffic; pause or stop it first")
         rollout = connection.scalar(select(ROLLOUTS.c.experiment).where(ROLLOUTS.c.state != "done"))
         if rollout is not None:
-            raise RolloutError(f"rollout {rollout!r} is under way and routes by itself; let it end first")
+            raise RolloutError(
+                f"rollout {rollout!r} is under way and routes by itself; let it end first "
+                "(one that was killed goes on with: screentest rollout resume FOLDER)"
+            )
         write_route(connection, route)
         started = time.time() if record.started_at is None else record.started_at
         return _write(connection, record, state="running", servers=dict(servers), started_at=started)

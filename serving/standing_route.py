@@ -9,6 +9,7 @@ import requests
 from sqlalchemy import Engine
 
 from core.errors import ConfigError, RolloutError, ServerError
+from core.shown import cause_of
 from events.experiments import list_experiments
 from events.rollouts import Route, list_rollouts, put_route
 from experiments.spec import parse_spec
@@ -122,7 +123,9 @@ def _readiness(url: str, timeout_s: float) -> Any:
         except requests.JSONDecodeError as error:
             raise ServerError(f"{url}/readyz answered no JSON, so {url} is no model server") from error
         except requests.RequestException as error:
-            raise ServerError(f"model server {url} cannot be reached: {error}") from error
+            raise ServerError(
+                f"model server {url} cannot be reached: {cause_of(error)}; start it, or name another address"
+            ) from error
 
 
 def _version(url: str, document: Any) -> str:
