@@ -74,7 +74,7 @@ def start(
     with _database(events) as engine:
         record = start_traffic(engine, name, _servers(server or []), timeout_s=load_settings().model_timeout_s)
         command_was_run(engine, "experiment start", name)
-    _tell(record, policy)
+        _tell(engine, record, policy)
 
 
 @app.command()
@@ -86,7 +86,7 @@ def pause(name: Name, events: Events = None, policy: Policy = "") -> None:
     with _database(events) as engine:
         record = pause_traffic(engine, name)
         command_was_run(engine, "experiment pause", name)
-    _tell(record, policy)
+        _tell(engine, record, policy)
 
 
 @app.command()
@@ -98,7 +98,7 @@ def stop(name: Name, events: Events = None, policy: Policy = "") -> None:
     with _database(events) as engine:
         record = stop_traffic(engine, name)
         command_was_run(engine, "experiment stop", name)
-    _tell(record, policy)
+        _tell(engine, record, policy)
 
 
 @app.command("list")
@@ -198,15 +198,18 @@ def _servers(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _tell(record: ExperimentRecord, policy: str) -> None:
+def _tell(engine: Engine, record: ExperimentRecord, policy: str) -> None:
     """Say what happened, and make the policy server read its route now."""
+    from events.rollouts import current_route
     from serving.remote_policy import RemotePolicy
 
     typer.echo(f"{record.name}: {record.state}")
-    if not policy:
+    route = current_route(engine)
+    # A draft that is stopped changes no route, and there may be none.
+    if not policy or route is None:
         return
     try:
-        typer.echo(f"the policy server obeys route {RemotePolicy(policy).refresh()}")
+        typer.echo(f"the policy server obeys route {RemotePolicy(policy).refresh(route.experiment)}")
     except ServerError as error:
         # What was asked for is done: the server reads the database every second anyway.
         print(f"not told at once: {error}", file=sys.stderr)

@@ -75,23 +75,35 @@ def resume(run_dir: RunDir) -> None:
 
 @app.command()
 def route(
-    events: Annotated[str, typer.Option(help="The policy server's event log, sqlite:////absolute/path/events.db.")],
     champion: Annotated[str, typer.Option(help="Address of the model server that everyone is sent to.")],
     rival: Annotated[str, typer.Option(help="Address of another, shown beside it in previews alone.")] = "",
     experiment: Annotated[str, typer.Option(help="Name that exposures are logged under.")] = "live",
+    events: Annotated[
+        str,
+        typer.Option(
+            help="The policy server's event database, sqlite:////absolute/path/events.db.",
+            show_default="the setting events_url",
+        ),
+    ] = "",
 ) -> None:
     """Send everyone to one model server, as before the first rollout; refused while a rollout is under way."""
+    from cli.event_log import log_label
     from events.database import open_database
     from events.experiments import put_standing_route
     from serving.standing_route import ask_what_is_served, everyone_to_the_champion
 
     settings = load_settings()
+    events = events or settings.events_url.get_secret_value()
+    if not events:
+        raise ConfigError("no event database; give --events or set SCREENTEST_EVENTS_URL")
     served, beside = (
         ask_what_is_served(url, settings.mlflow_model_name, settings.model_timeout_s) if url else None
         for url in (champion, rival)
     )
     if served is None:
         raise ConfigError("--champion is empty; give a model server's address, e.g. http://127.0.0.1:8081")
+    if _is_new(events):
+        print(f"{log_label(events)} is made now; only a policy server that is started on it obeys it", file=sys.stderr)
     engine = open_database(events)
     try:
         stored = put_standing_route(engine, everyone_to_the_champion(experiment, served, beside))
@@ -99,6 +111,14 @@ def route(
         engine.dispose()
     write_down(events, "rollout route", experiment)
     typer.echo(f"everyone to {served.uri} at {served.url} (route {stored.revision}, logged as {experiment!r})")
+
+
+def _is_new(events_url: str) -> bool:
+    """Whether opening it makes a SQLite file, which a misspelt name does too."""
+    from events.dialects import database_url
+
+    url = database_url(events_url)
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 def write_down(events_url: str, command: str, experiment: str) -> None:

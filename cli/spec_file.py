@@ -17,11 +17,13 @@ def read_spec(path: Path) -> ExperimentSpec:
     """A spec from YAML or JSON.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file is not there or cannot be read.
         ConfigError: It holds no spec; the message names each field at fault.
     """
     from experiments.spec import parse_spec
 
+    if not path.exists():
+        raise DataError("there is no such file; name an experiment spec (docs/SPEC.md)", file=str(path))
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

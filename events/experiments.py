@@ -237,7 +237,10 @@ def _check_nobody_has_the_traffic(connection: Connection) -> None:
         raise RolloutError(f"experiment {running!r} is running and has the traffic; pause or stop it first")
     rollout = connection.scalar(select(ROLLOUTS.c.experiment).where(ROLLOUTS.c.state != "done"))
     if rollout is not None:
-        raise RolloutError(f"rollout {rollout!r} is under way and routes by itself; let it end first")
+        raise RolloutError(
+            f"rollout {rollout!r} is under way and routes by itself; let it end first "
+            "(one that was killed goes on with: screentest rollout resume FOLDER)"
+        )
 
 
 def _write(connection: Connection, record: ExperimentRecord, **changes: Any) -> ExperimentRecord:

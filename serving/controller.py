@@ -54,8 +54,8 @@ class Aliases(Protocol):
 class PolicyServer(Protocol):
     """Who obeys the route in the database."""
 
-    def refresh(self) -> int:
-        """Read the route again; the revision now in force."""
+    def refresh(self, experiment: str) -> int:
+        """Read the route again, which is this experiment's; the revision now in force."""
 
 
 class Reconciled(NamedTuple):
@@ -263,7 +263,7 @@ class RolloutController:
         route = current_route(self._engine)
         if route is None or replace(route, revision=wanted.revision) != wanted:
             route = put_route(self._engine, wanted)
-        revision = self._policy.refresh()
+        revision = self._policy.refresh(route.experiment)
         if revision < route.revision:
             raise ServerError(
                 f"the policy server obeys route revision {revision}, wanted {route.revision}; "

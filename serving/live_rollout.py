@@ -23,7 +23,7 @@ from core.progress import report
 from core.settings import Settings, load_settings
 from events.aggregate import RecordedSession, count_exposures, sessions_recorded
 from events.database import open_database
-from events.rollouts import RolloutRecord, load_rollout
+from events.rollouts import RolloutRecord, current_route, load_rollout
 from experiments.click_fit import fit_click_model
 from experiments.click_model import ClickConfig
 from experiments.figures import interval, points
@@ -208,14 +208,14 @@ def _sessions(
 ) -> Iterator[Sessions]:
     """The simulated users, or whoever comes, before a policy server that answers."""
     if request.dataset is None or not request.simulated:
-        policy.wait_alive(settings.server_start_timeout_s)
+        _wait_for(policy, engine, settings)
         yield OthersTraffic(engine, request.spec.name, settle_s=request.settle_s)
         return
     report("traffic", 0, _sessions_planned(request.spec), "simulated users")
     data = PreparedDataLoader(request.dataset)
     config = ClickConfig(n_visitors=request.n_visitors, k=request.k or settings.k)
     world = fit_click_model(data.train(), data.test(), seed=request.seed, config=config)
-    policy.wait_alive(settings.server_start_timeout_s)
+    _wait_for(policy, engine, settings)
     with Traffic(
         policy.url,
         world,
@@ -224,6 +224,21 @@ def _sessions(
         api_key=policy.api_key,
     ) as traffic:
         yield traffic
+
+
+def _wait_for(policy: PolicyProcess | RemotePolicy, engine: Engine, settings: Settings) -> None:
+    """Until it answers; one that reads another database is told before a canary is on the way that nobody watches."""
+    policy.wait_alive(settings.server_start_timeout_s)
+    route = current_route(engine)
+    if not isinstance(policy, RemotePolicy) or route is None:
+        return
+    revision = policy.refresh(route.experiment)
+    # Two databases may both hold a route of the default name.
+    if revision != route.revision:
+        raise ServerError(
+            f"policy server {policy.url} obeys route {revision} and not {route.revision}: it reads another event "
+            "database; name the policy server or the database (--events) that belongs to the other"
+        )
 
 
 def _drive_to_the_end(

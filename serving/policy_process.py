@@ -85,8 +85,11 @@ class PolicyProcess:
         """
         self._server.wait_ready(timeout_s)
 
-    def refresh(self) -> int:
+    def refresh(self, experiment: str) -> int:
         """Make it read its route again.
+
+        Args:
+            experiment: Whose route the database holds.
 
         Returns:
             The revision now in force.
@@ -95,7 +98,7 @@ class PolicyProcess:
             ServerError: It has died, or answered nonsense.
         """
         try:
-            return RemotePolicy(self.url, self.api_key).refresh()
+            return RemotePolicy(self.url, self.api_key).refresh(experiment)
         except ServerError:
             # That it has died, and of what, is more than that it does not answer.
             self.check()

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from core.api_key import authorization
 from core.errors import ConfigError, ServerError
 from core.settings import load_settings
+from core.shown import cause_of
 from serving.processes import poll
 
 _TIMEOUT_S = 10.0
@@ -39,14 +40,17 @@ class RemotePolicy:
         if not poll(self._alive, timeout_s):
             raise ServerError(f"policy server {self.url} does not answer")
 
-    def refresh(self) -> int:
+    def refresh(self, experiment: str) -> int:
         """Make it read its route again.
+
+        Args:
+            experiment: Whose route the database holds. Revisions alone could be those of another database.
 
         Returns:
             The revision now in force.
 
         Raises:
-            ServerError: It did not answer, or nonsense.
+            ServerError: It did not answer, or nonsense, or it obeys another experiment: it reads another database.
         """
         try:
             answer = self._ask("POST", "/routes/refresh")
@@ -54,9 +58,15 @@ class RemotePolicy:
                 raise ServerError(
                     f"policy server {self.url} answered {answer.status_code} to /routes/refresh: {answer.text[:200]}"
                 )
-            return int(answer.json()["revision"])
+            route = answer.json()
+            if route["experiment"] != experiment:
+                raise ServerError(
+                    f"policy server {self.url} obeys {route['experiment']!r} and not {experiment!r}: it reads another "
+                    "event database; name the policy server or the database (--events) that belongs to the other"
+                )
+            return int(route["revision"])
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise ServerError(f"policy server {self.url} did not take the route: {error}") from error
+            raise ServerError(f"policy server {self.url} did not take the route: {cause_of(error)}") from error
 
     def check(self) -> None:
         """Raise if it does not answer.

@@ -160,7 +160,10 @@ class Routing:
             ServerError: There is none.
         """
         if self._active is None:
-            raise ServerError("no experiment is routed; start a rollout, or put a route into the event database")
+            raise ServerError(
+                "no experiment is routed; start one or a rollout, or send everyone to one model server: "
+                "screentest rollout route (docs/DEPLOYMENT.md)"
+            )
         return self._active
 
     async def refresh(self) -> None:

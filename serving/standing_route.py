@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from core.errors import ConfigError, ServerError
+from core.shown import cause_of
 from events.rollouts import Route
 from experiments.spec import parse_spec
 from serving.model_source import UNREGISTERED
@@ -98,7 +99,9 @@ def _readiness(url: str, timeout_s: float) -> Any:
         except requests.JSONDecodeError as error:
             raise ServerError(f"{url}/readyz answered no JSON, so {url} is no model server") from error
         except requests.RequestException as error:
-            raise ServerError(f"model server {url} cannot be reached: {error}") from error
+            raise ServerError(
+                f"model server {url} cannot be reached: {cause_of(error)}; start it, or name another address"
+            ) from error
 
 
 def _version(url: str, document: Any) -> str:

@@ -108,9 +108,10 @@ class World:
         self.store.close()
         self.engine.dispose()
 
-    def refresh(self) -> int:
+    def refresh(self, experiment: str) -> int:
         route = current_route(self.engine)
         assert route is not None
+        assert route.experiment == experiment
         return route.revision
 
     def drive(self, until: int) -> None:

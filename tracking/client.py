@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from core.errors import ConfigError, TrackingError
 from core.settings import export_for_children
+from core.shown import cause_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -140,6 +141,8 @@ def _checked(tracking_uri: str) -> str:
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, and leave them out of the URI"
             )
         return tracking_uri.rstrip("/")
+    if not tracking_uri:
+        raise ConfigError(f"no MLflow is named; set MLFLOW_TRACKING_URI to {_ALLOWED}")
     if scheme in ("", "file"):
         raise ConfigError(
             f"MLflow tracking URI {tracking_uri!r} names a folder, and MLflow's file store is not supported; "
@@ -169,12 +172,8 @@ def _probe(uri: str) -> None:
     try:
         requests.get(f"{uri}/health", timeout=(_CONNECT_TIMEOUT_S, _ANSWER_TIMEOUT_S))
     except requests.exceptions.RequestException as error:
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
         raise TrackingError(
-            f"MLflow at {shown(uri)} cannot be reached: {' '.join(str(cause).split())}; "
-            "start it, or set MLFLOW_TRACKING_URI"
+            f"MLflow at {shown(uri)} cannot be reached: {cause_of(error)}; start it, or set MLFLOW_TRACKING_URI"
         ) from error
 
 

@@ -201,7 +201,7 @@ def resolve(tracker: Tracker, uri: str) -> ModelVersion:
             f"model URI {uri!r}, must be models:/NAME/VERSION or models:/NAME@ALIAS, e.g. models:/recommender@champion"
         )
     if word.isdecimal():
-        return _pinned(tracker, match["name"], str(int(word)))
+        return _known(tracker, match["name"], str(int(word)))
     alias = match["alias"] or word
     found = version_for(tracker, match["name"], alias)
     if found is None:
@@ -330,6 +330,19 @@ def _aliases(tracker: Tracker, name: str) -> dict[str, str]:
                 raise
             return {}
     return {alias: str(version) for alias, version in found.items()}
+
+
+def _known(tracker: Tracker, name: str, version: str) -> ModelVersion:
+    """The version; if there is none, the error says which there are."""
+    try:
+        return _pinned(tracker, name, version)
+    except TrackingError as error:
+        missing = getattr(error.__cause__, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+        versions = list_versions(tracker, name) if missing else []
+        if versions:
+            known = ", ".join(found.version for found in reversed(versions[:10]))
+            raise TrackingError(f"model {name!r} has no version {version!r}; its newest are: {known}") from error
+        raise
 
 
 def _pinned(tracker: Tracker, name: str, version: str) -> ModelVersion:

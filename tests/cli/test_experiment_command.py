@@ -82,8 +82,13 @@ def test_from_draft_to_results(url: str, servers: list[str], tmp_path: Path) -> 
 
 def test_a_policy_server_is_told_and_need_not_be_there(url: str, servers: list[str], tmp_path: Path) -> None:
     told("create", spec_file(tmp_path))
-    with server_that(answer_with("200 OK", '{"revision": 7}')) as policy:
+    with server_that(answer_with("200 OK", '{"experiment": "three-lists", "revision": 7}')) as policy:
         assert told("start", "three-lists", *servers, "--policy", policy).endswith("obeys route 7\n")
+    # Of another database, whose revisions are higher.
+    with server_that(answer_with("200 OK", '{"experiment": "live", "revision": 8}')) as policy:
+        said = experiment("pause", "three-lists", "--policy", policy).output
+        assert "obeys 'live' and not 'three-lists': it reads another event database" in said
+        told("start", "three-lists")
     found = experiment("pause", "three-lists", "--policy", "http://127.0.0.1:1")
     assert found.exit_code == 0
     assert "not told at once: policy server http://127.0.0.1:1 did not take the route" in found.output

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cli.main import app
 from core.errors import ConfigError, ServerError
 from events.aggregate import count_units
 from events.database import open_database
+from events.rollouts import Route, current_route, put_route
 from serving.deployers.base import Site
 from serving.deployers.standing import StandingDeployer
 from serving.processes import ServerCommand, ServerProcess
@@ -175,3 +176,19 @@ def test_what_cannot_be_is_refused(standing: Standing, tmp_path: Path) -> None:
         deployer.wait(0.2)
     with pytest.raises(ServerError, match="no server is known for variant 'challenger'"):
         deployer.url("challenger")
+
+
+def test_a_policy_server_of_another_database_is_told_before_anybody_is_routed(
+    standing: Standing, tmp_path: Path
+) -> None:
+    here, elsewhere = (open_database(url) for url in (standing.events, f"sqlite:///{tmp_path / 'elsewhere.db'}"))
+    # Both have the name that `rollout route` gives, and the policy server obeys a later one than the other's.
+    route = Route("live", {**SPEC, "name": "live"}, 0, 0, standing.champion, "1")
+    for _ in range(2):
+        put_route(here, route)
+    other = put_route(elsewhere, route)
+    with pytest.raises(ServerError, match="it reads another event database"):
+        replace(standing, events=str(elsewhere.url)).run(tmp_path / "told", {**SPEC, "name": "elsewhere"})
+    assert current_route(elsewhere) == other
+    for engine in (here, elsewhere):
+        engine.dispose()

@@ -145,7 +145,7 @@ def test_a_policy_server_that_keeps_its_old_route_is_an_error(world: Callable[..
     here = world()
 
     class Deaf:
-        def refresh(self) -> int:
+        def refresh(self, experiment: str) -> int:
             return 0
 
     controller = RolloutController(

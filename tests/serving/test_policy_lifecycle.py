@@ -98,6 +98,6 @@ def test_the_rollout_controllers_client_gets_the_revision_in_force(own_policy: P
         process.wait_alive(START_S)
         spec = {"name": "x", "variants": {"champion": "models:/r/1", "challenger": "models:/r/2"}}
         stored = put_route(open_database(own_policy.url), Route("x", spec, 0, 0, "http://127.0.0.1:9", "1"))
-        assert process.refresh() == stored.revision
+        assert process.refresh(stored.experiment) == stored.revision
     finally:
         process.stop()

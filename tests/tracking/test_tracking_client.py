@@ -82,7 +82,12 @@ def test_a_deleted_experiment_is_named(tracker: Tracker) -> None:
         connect(tracker.uri)
 
 
-@pytest.mark.parametrize("uri", ["", "mlruns", "/tmp/mlruns", "file:///tmp/mlruns"])
+def test_no_address_is_told_as_such() -> None:
+    with pytest.raises(ConfigError, match="no MLflow is named; set MLFLOW_TRACKING_URI to sqlite:///"):
+        connect("")
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "/tmp/mlruns", "file:///tmp/mlruns"])
 def test_the_file_store_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match="file store is not supported; give sqlite:///") as error:
         connect(uri)

@@ -109,6 +109,8 @@ def test_a_registered_model_loads_by_version_and_alias(judged_tracker: Tracker, 
     assert Ease.load("models:/recommender@challenger").name == "ease"
     with pytest.raises(ConfigError, match="holds the model 'popularity', not Ease"):
         Ease.load("models:/recommender@champion")
+    with pytest.raises(TrackingError, match=r"has no version '99'; its newest are: .*1"):
+        ModelWrapper.load("models:/recommender/99")
     with pytest.raises(TrackingError, match="has no alias 'PolicyA'"):
         ModelWrapper.load("models:/recommender@PolicyA")
     with pytest.raises(ConfigError, match="must be runs:/RUN_ID/model"):
