@@ -79,11 +79,19 @@ def route(
     champion: Annotated[str, typer.Option(help="Address of the model server that everyone is sent to.")],
     rival: Annotated[str, typer.Option(help="Address of another, shown beside it in previews alone.")] = "",
     experiment: Annotated[str, typer.Option(help="Name that exposures are logged under.")] = "live",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave the route in force where a rollout or an experiment has the traffic, or promoted another version "
+            "that still answers: for a stack that comes up again.",
+        ),
+    ] = False,
 ) -> None:
     """Send everyone to one model server, as before the first rollout; refused while a rollout is under way."""
     from events.database import open_database
     from events.experiments import put_standing_route
-    from serving.standing_route import ask_what_is_served, everyone_to_the_champion
+    from serving.standing_route import ask_what_is_served, everyone_to_the_champion, route_to_keep
 
     settings = load_settings()
     served, beside = (
@@ -94,6 +102,13 @@ def route(
         raise ConfigError("--champion is empty; give a model server's address, e.g. http://127.0.0.1:8081")
     engine = open_database(events)
     try:
+        kept = route_to_keep(engine, served, settings.model_timeout_s) if keep else None
+        if kept is not None:
+            typer.echo(
+                f"route {kept.revision} of {kept.experiment!r} stays in force (version {kept.champion_version} at "
+                f"{kept.champion_url})"
+            )
+            return
         stored = put_standing_route(engine, everyone_to_the_champion(experiment, served, beside))
     finally:
         engine.dispose()
