@@ -83,8 +83,8 @@ def route(
         bool,
         typer.Option(
             "--keep",
-            help="Leave the route in force where a rollout or an experiment has the traffic, or promoted another version "
-            "that still answers: for a stack that comes up again.",
+            help="Leave the route in force where a rollout or an experiment has the traffic, or promoted another "
+            "version that still answers: for a stack that comes up again.",
         ),
     ] = False,
 ) -> None:

@@ -27,8 +27,8 @@ def model(
     fallback_uri: Annotated[
         str,
         typer.Option(
-            help="Served instead where --model-uri names an alias that points nowhere, as `challenger` does once it was "
-            "promoted."
+            help="Served instead where --model-uri names an alias that points nowhere, as `challenger` does once it "
+            "was promoted."
         ),
     ] = "",
     name: Annotated[str | None, typer.Option(help="Name in the HTTP paths. Default: mlflow_model_name.")] = None,

@@ -191,7 +191,7 @@ class Composed:
         text = text.replace("$$", "$")
         for other, port in _PORTS.items():
             text = text.replace(f"{other}:{port}", f"127.0.0.1:{self.ports[other]}")
-        text = text.replace("0.0.0.0", "127.0.0.1").replace("/tmp/", f"{self._data(name)}/")
+        text = text.replace("0.0.0.0", "127.0.0.1").replace("/tmp/worker", f"{self._data(name)}/worker")
         return re.sub(r"(?<![\w.])/data\b", str(self._data(name)), text)
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from components.image import IMAGE
 from core.settings import Settings
+from events.api_keys import KeyRights, import_key
+from events.database import open_database
 from serving.health import address
 from tests.composed import TOOL, command_line, composed, is_one_shot
 from tests.kustomized import MANIFESTS, ROOT, overlay, pods
@@ -54,6 +56,30 @@ def test_whoever_works_with_a_server_is_told_where_it_is(services: dict[str, Any
     clients = ("champion", "challenger", "policy-server", "worker", "train", "rollout")
     told = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD", "REDIS_URL")
     assert {(name, one) for name in clients for one in told if one not in services[name]["environment"]} == set()
+
+
+def test_every_key_is_one_and_belongs_to_one_of_them(services: dict[str, Any], tmp_path: Path) -> None:
+    """What its import makes of it, by the very options that stand there."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    keys = {}
+    for service in services.values():
+        words = command_line(service)
+        if words[1:3] == ["keys", "import"]:
+            options = dict(zip(words[4::2], words[5::2], strict=True))
+            rights = KeyRights(options["--role"], "all", int(options.get("--rate", 300)))
+            key, is_new = import_key(engine, words[3], service["environment"]["SCREENTEST_API_KEY"], rights)
+            assert is_new
+            keys[service["environment"]["SCREENTEST_API_KEY"]] = (key.name, key.role)
+    engine.dispose()
+    sent = {
+        name: keys[service["environment"]["SCREENTEST_API_KEY"]]
+        for name, service in services.items()
+        if "SCREENTEST_API_KEY" in service.get("environment", {})
+    }
+    assert {name: sent[name] for name in ("review-page", "rollout")} == {
+        "review-page": ("review-page", "viewer"),
+        "rollout": ("rollout", "operator"),
+    }
 
 
 def test_every_health_check_asks_where_the_server_listens(services: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def test_from_nothing_to_a_decision_and_up_again(stack: Composed) -> None:
     assert ask(stack, "/choose?user_id=1").status_code == 403, "the page's key is for looking"
 
     told = stack.run("rollout")
-    result = json.loads((stack.volume("screentest_policy-server") / "rollouts/first/result.json").read_text())
+    result = json.loads((stack.volume("policy-server") / "rollouts/first/result.json").read_text())
     assert (result["decision"], result["simulated"]) == ("promote", True), told
     assert routed(stack) == (stack.url("challenger"), "2", 0)
     shown = ask(stack, "/choose?user_id=1", "rollout").json()
