@@ -2,7 +2,7 @@
 
 BadInput is 400 with its reason, which says how to mend it. Failure is 503 with its reason and Retry-After: something
 behind the server is down. An unknown path or method is 404 or 405. Anything else is 500, and what it was stays in the
-server's log. A caller who goes away in the middle of a body is no error of the server's: nobody may fill its log so.
+server's log.
 """
 
 from __future__ import annotations
@@ -119,10 +119,6 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         raise TypeError(f"handler for HTTPException got {type(error).__name__}") from error
     reason = f"{request.method} {request.url.path}: {error.detail}"
     return refuse(error.status_code, reason, error.headers)
-
-
-async def _gone(_request: Request, _error: Exception) -> Response:
-    return refuse(400, "the caller went away before the end of the body")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
