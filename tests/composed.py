@@ -50,7 +50,7 @@ def composed() -> dict[str, Service]:
 
 
 def command_line(service: Service) -> list[str]:
-    return [*(service.get("entrypoint") or ["screentest"]), *service["command"]]
+    return [*(service.get("entrypoint") or ["screentest"]), *(service["command"] or [])]
 
 
 def is_one_shot(service: Service) -> bool:
