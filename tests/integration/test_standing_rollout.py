@@ -118,6 +118,11 @@ def test_simulated_visitors_lead_to_a_decision(
     # The servers were not touched, and go on; everyone is on the new champion.
     route = httpx.get(f"{standing.policy}/routes", trust_env=False).json()
     assert (route["percent"], route["champion_url"], route["champion_version"]) == (0, standing.challenger, "2")
+    # A stack that comes up again: the champion's server still serves the version that lost.
+    arguments = ["rollout", "route", "--keep", "--events", standing.events, "--champion", standing.champion]
+    kept = CliRunner().invoke(app, arguments)
+    assert f"stays in force (version 2 at {standing.challenger})" in kept.output
+    assert httpx.get(f"{standing.policy}/routes", trust_env=False).json() == route
     context = '{"visitor_id": 5}'
     shown = httpx.get(f"{standing.policy}/choose", params={"user_id": 5, "context": context}, trust_env=False)
     assert shown.json()["arm"] == "champion"
