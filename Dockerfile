@@ -9,7 +9,7 @@ WORKDIR /src
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first: they change less often than the code, so the layer is kept.
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt ./
 RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
     print("\n".join(p["build-system"]["requires"] + p["project"]["dependencies"]))' > requirements.txt \
  && pip install --constraint constraints.txt --requirement requirements.txt

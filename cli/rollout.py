@@ -85,12 +85,20 @@ def route(
             show_default="the setting events_url",
         ),
     ] = "",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave the route in force where a rollout or an experiment has the traffic, or promoted another "
+            "version that still answers: for a stack that comes up again.",
+        ),
+    ] = False,
 ) -> None:
     """Send everyone to one model server, as before the first rollout; refused while a rollout is under way."""
     from cli.event_log import log_label
     from events.database import open_database
     from events.experiments import put_standing_route
-    from serving.standing_route import ask_what_is_served, everyone_to_the_champion
+    from serving.standing_route import ask_what_is_served, everyone_to_the_champion, route_to_keep
 
     settings = load_settings()
     events = events or settings.events_url.get_secret_value()
@@ -106,6 +114,13 @@ def route(
         print(f"{log_label(events)} is made now; only a policy server that is started on it obeys it", file=sys.stderr)
     engine = open_database(events)
     try:
+        kept = route_to_keep(engine, served, settings.model_timeout_s) if keep else None
+        if kept is not None:
+            typer.echo(
+                f"route {kept.revision} of {kept.experiment!r} stays in force (version {kept.champion_version} at "
+                f"{kept.champion_url})"
+            )
+            return
         stored = put_standing_route(engine, everyone_to_the_champion(experiment, served, beside))
     finally:
         engine.dispose()

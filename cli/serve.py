@@ -24,6 +24,13 @@ def model(
             "the settings' mlflow_model_name and mlflow_model_stage."
         ),
     ] = "",
+    fallback_uri: Annotated[
+        str,
+        typer.Option(
+            help="Served instead where --model-uri names an alias that points nowhere, as `challenger` does once it "
+            "was promoted."
+        ),
+    ] = "",
     name: Annotated[str | None, typer.Option(help="Name in the HTTP paths. Default: mlflow_model_name.")] = None,
     host: Host = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8081,
@@ -51,6 +58,7 @@ def model(
         port_file=port_file,
         grpc_port=grpc_port,
         grpc_port_file=grpc_port_file,
+        fallback_uri=fallback_uri,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,7 @@ def run(
     request = _request(
         settings,
         folder,
-        _spec(settings, spec, name, champion, challenger),
+        _spec(settings, folder, spec, name, {"champion": champion, "challenger": challenger}),
         {
             "servers": {"champion": champion, "challenger": challenger},
             "policy_url": policy,
@@ -102,19 +103,44 @@ def run(
         finish(folder, told_of(folder, board.seconds), console)
 
 
-def _spec(settings: Settings, file: Path | None, name: str, champion: str, challenger: str) -> ExperimentSpec:
-    """The spec given, or the default canary between what the servers serve."""
+def _spec(
+    settings: Settings, folder: RunFolder, file: Path | None, name: str, servers: Mapping[str, str]
+) -> ExperimentSpec:
+    """The spec given, that of the rollout begun here, or the default canary between what the servers serve."""
     from cli.spec_file import read_spec
     from experiments.spec import parse_spec
+    from serving.rollout_folder import RolloutFolder
     from serving.standing_route import ask_what_is_served
 
     if file is not None:
         return read_spec(file)
+    begun = RolloutFolder(folder.path)
+    if begun.begun:
+        # Servers that were restarted since a promotion serve other versions than those it was about.
+        return begun.read_request().spec
     served = {
         variant: ask_what_is_served(url, settings.mlflow_model_name, settings.model_timeout_s).uri
-        for variant, url in (("champion", champion), ("challenger", challenger))
+        for variant, url in servers.items()
     }
+    _check_contestants(settings, served)
     return parse_spec({"name": name, "variants": served})
+
+
+def _check_contestants(settings: Settings, served: Mapping[str, str]) -> None:
+    """Servers that stand since before the last promotion serve what is no longer champion and challenger."""
+    from tracking.client import connect
+    from tracking.registry import CHAMPION, version_for
+
+    now = version_for(connect(settings.mlflow_tracking_uri), settings.mlflow_model_name, CHAMPION)
+    if now is not None and served["champion"] != now.uri:
+        raise ConfigError(
+            f"the champion's server serves {served['champion']}, the champion is {now.uri} now; restart the server"
+        )
+    if served["champion"] == served["challenger"]:
+        raise ConfigError(
+            f"champion and challenger both serve {served['champion']}; train a challenger, restart its server, or name "
+            "what is to be compared: --spec"
+        )
 
 
 def _request(

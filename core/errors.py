@@ -8,6 +8,7 @@
     │   └── UnknownName        a model, loader, deployer … nobody registered
     └── Failure                something outside broke; the command line exits with 1
         ├── TrackingError      MLflow cannot be reached or refused
+        │   └── NoSuchAlias    a registered model has no version of that alias (now)
         ├── ServerError        a server process did not start, died or answered nonsense
         ├── DownloadError      data could not be fetched, or not kept
         ├── EventLogError      the event log refused or lost its file
@@ -81,6 +82,10 @@ class Failure(ScreentestError):
 
 class TrackingError(Failure):
     """MLflow cannot be reached or refused a call."""
+
+
+class NoSuchAlias(TrackingError):
+    """A registered model has no version of an alias, which it may have had or get."""
 
 
 class ServerError(Failure):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from starlette.exceptions import HTTPException
 
 from core.errors import BadInput, ServerError
 from feature_repo.catalogue import USER_FEATURES, USER_GENRE_FEATURES, FeatureLayout
@@ -145,7 +146,8 @@ class FeatureTransformer(InstanceModel):
             trouble = ""
             try:
                 self._take(await self._predictor.wanted())
-            except (ServerError, BadInput) as error:
+            except (ServerError, BadInput, HTTPException) as error:
+                # A proxy between may refuse what the predictor itself never would.
                 trouble = str(error)
             if trouble and trouble != said:
                 _log.warning("which features the predictor wants is not known: %s", trouble)

@@ -52,6 +52,7 @@ def serve(
     grpc_port: int | None = None,
     grpc_port_file: Path | None = None,
     tracking_uri: str = "",
+    fallback_uri: str = "",
 ) -> None:
     """Serve one model version until SIGTERM or SIGINT.
 
@@ -65,6 +66,7 @@ def serve(
         grpc_port: Of gRPC, on the same address; 0 takes any free one; None: no gRPC.
         grpc_port_file: Gets that port.
         tracking_uri: MLflow's address; empty: the one in the settings.
+        fallback_uri: Served instead where ``model_uri`` names an alias that points nowhere; empty: nothing is.
 
     Raises:
         BadInput: The URI, the artifact or the host is not what it should be.
@@ -73,7 +75,7 @@ def serve(
     # Before anything slow: a port that is taken is told at once.
     sock = listen(host, port)
     settings = load_settings(mlflow_tracking_uri=tracking_uri or None)
-    registry, model = prepare(model_uri or configured_uri(settings), name, settings)
+    registry, model = prepare(model_uri or configured_uri(settings), name, settings, fallback_uri)
     from serving.kserve_server import LeanServer, pinned_application
 
     beside = None
@@ -91,13 +93,16 @@ def serve(
         server.run(sock)
 
 
-def prepare(model_uri: str, name: str, settings: Settings) -> tuple[CollectorRegistry, PinnedModel]:
+def prepare(
+    model_uri: str, name: str, settings: Settings, fallback_uri: str = ""
+) -> tuple[CollectorRegistry, PinnedModel]:
     """Load a model and make it ready. Not inside an event loop.
 
     Args:
         model_uri: As ``serve`` takes it; not empty.
         name: The model's name in the HTTP paths.
         settings: Say where MLflow and Redis are.
+        fallback_uri: As ``serve`` takes it.
 
     Returns:
         What Prometheus will read, and the model.
@@ -106,7 +111,7 @@ def prepare(model_uri: str, name: str, settings: Settings) -> tuple[CollectorReg
         BadInput: The URI or the artifact is not what it should be.
         Failure: MLflow cannot be reached, or has no such version or alias.
     """
-    source = load_source(model_uri, settings.mlflow_tracking_uri)
+    source = load_source(model_uri, settings.mlflow_tracking_uri, fallback_uri)
     if source.uri != model_uri:
         _log.warning("%s is pinned to %s for as long as this server runs", model_uri, source.uri)
     # KServe takes two seconds to import; --help and a wrong URI are answered without it.
@@ -170,7 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="models:/NAME/VERSION, models:/NAME@ALIAS (pinned to its version at start), or a folder (default: "
         "MLFLOW_MODEL_NAME and MLFLOW_MODEL_STAGE)",
     )
-    parser.add_argument("--name", default="recommender", help="the model's name in the HTTP paths (%(default)s)")
+    parser.add_argument(
+        "--fallback-uri", default="", help="served instead where --model-uri names an alias that points nowhere"
+    )
+    parser.add_argument("--name", help="the model's name in the HTTP paths (default: MLFLOW_MODEL_NAME)")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (%(default)s)")
     parser.add_argument("--port", type=int, default=8081, help="port to bind, 0 for any free one (%(default)s)")
     parser.add_argument("--port-file", type=Path, help="file that gets the port once the model is loaded")
@@ -180,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     log_to_stderr()
     try:
-        log_to_stderr(load_settings().log_format)
+        settings = load_settings()
+        log_to_stderr(settings.log_format)
+        given.name = given.name or settings.mlflow_model_name
         serve(**vars(given))
     except ScreentestError as error:
         print(f"model server: {error}", file=sys.stderr)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.errors import ConfigError
+from core.errors import ConfigError, NoSuchAlias
 from core.settings import Settings
 
 if TYPE_CHECKING:
     from wrappers.base import ModelWrapper
 
 UNREGISTERED = "unregistered"
+
+_log = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
@@ -34,12 +37,14 @@ def configured_uri(settings: Settings) -> str:
     return f"models:/{name}/{stage}" if stage.isdecimal() else f"models:/{name}@{stage}"
 
 
-def load_source(model_uri: str, tracking_uri: str) -> Source:
+def load_source(model_uri: str, tracking_uri: str, fallback_uri: str = "") -> Source:
     """Load a model; an alias is resolved to its version of this moment and to nothing else later.
 
     Args:
         model_uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or a folder that ``save`` wrote.
         tracking_uri: MLflow's address; not used for a folder.
+        fallback_uri: Served instead where ``model_uri`` names an alias that points nowhere, as ``challenger`` does once
+            it was promoted; empty: nothing is.
 
     Raises:
         ConfigError: The URI is none of these.
@@ -60,5 +65,11 @@ def load_source(model_uri: str, tracking_uri: str) -> Source:
     from tracking.registry import download, resolve
 
     tracker = connect(tracking_uri)
-    version = resolve(tracker, model_uri)
+    try:
+        version = resolve(tracker, model_uri)
+    except NoSuchAlias as error:
+        if not fallback_uri:
+            raise
+        version = resolve(tracker, fallback_uri)
+        _log.warning("%s; %s is served instead", error, fallback_uri)
     return Source(version.uri, version.version, load_wrapper(download(tracker, version.uri)))

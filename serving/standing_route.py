@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
+from sqlalchemy import Engine
 
 from core.errors import ConfigError, ServerError
 from core.shown import cause_of
-from events.rollouts import Route
+from events.experiments import list_experiments
+from events.rollouts import Route, current_route, list_rollouts
 from experiments.spec import parse_spec
 from serving.model_source import UNREGISTERED
 
@@ -48,6 +50,40 @@ def everyone_to_the_champion(experiment: str, champion: ServedVersion, rival: Se
         champion_version=champion.version,
         challenger_url=rival.url if rival else None,
         challenger_version=rival.version if rival else None,
+    )
+
+
+def route_to_keep(engine: Engine, champion: ServedVersion, timeout_s: float) -> Route | None:
+    """The route in force, if it is not to make way for everyone to the champion when a stack comes up again.
+
+    That is so while a rollout or an experiment has the traffic, and where a rollout promoted another version whose
+    server still answers: the champion's own was started before that, and serves the version that lost.
+
+    Args:
+        engine: The event database.
+        champion: Whose lists everyone would get.
+        timeout_s: No answer after this: a server is down.
+
+    Raises:
+        EventLogError: The database refused.
+    """
+    standing = current_route(engine)
+    if standing is None:
+        return None
+    if _somebody_has_the_traffic(engine):
+        return standing
+    if standing.champion_version == champion.version:
+        return None
+    try:
+        answering = _version(standing.champion_url, _readiness(standing.champion_url, timeout_s))
+    except ServerError:
+        return None
+    return standing if answering == standing.champion_version else None
+
+
+def _somebody_has_the_traffic(engine: Engine) -> bool:
+    return any(record.state != "done" for record in list_rollouts(engine)) or any(
+        experiment.state == "running" for experiment in list_experiments(engine)
     )
 
 

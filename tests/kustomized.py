@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 MANIFESTS = ROOT / "manifests"
 #: What people apply; base and components are of no use alone.
-OVERLAYS = ("local-cluster", "local-cluster-transformer", "production", "production-canary", "production-postgresql")
+OVERLAYS = ("local-cluster", "local-cluster-transformer", "production", "production-canary")
 
 Document = dict[str, Any]
 _INFERENCE_SERVICE = "serving.kserve.io/inferenceservice"

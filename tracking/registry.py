@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError, TrackingError
+from core.errors import ConfigError, NoSuchAlias, TrackingError
 from core.settings import STAGES
 from tracking.client import Tracker, mlflow_errors, use_for_process
 from tracking.models import artifact_folder, model_uri_of
@@ -192,7 +192,8 @@ def resolve(tracker: Tracker, uri: str) -> ModelVersion:
 
     Raises:
         ConfigError: The URI is none of these.
-        TrackingError: There is no such version or alias, or MLflow refused.
+        NoSuchAlias: The alias points to no version.
+        TrackingError: There is no such version, or MLflow refused.
     """
     match = _MODEL_URI.match(uri)
     word = "" if match is None else match["word"] or ""
@@ -206,7 +207,7 @@ def resolve(tracker: Tracker, uri: str) -> ModelVersion:
     found = version_for(tracker, match["name"], alias)
     if found is None:
         known = ", ".join(sorted(_aliases(tracker, match["name"]))) or "none"
-        raise TrackingError(f"{uri}: model {match['name']!r} has no alias {alias!r}; it has: {known}")
+        raise NoSuchAlias(f"{uri}: model {match['name']!r} has no alias {alias!r}; it has: {known}")
     return found
 
 

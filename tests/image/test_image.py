@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -105,6 +106,36 @@ def test_a_step_of_the_compiled_pipeline_runs_as_kubeflow_starts_it(engine: str,
     assert done.returncode == 0, done.stdout + done.stderr
     assert (data / "dataset" / "train.parquet").exists()
     assert json.loads((data / "outputs.json").read_text())["artifacts"]["dataset"]
+
+
+def test_every_step_of_the_compiled_pipelines_runs_inside(engine: str, data: Path) -> None:
+    """From the data to versions in MLflow's registry, and from two of those to a decision."""
+    mlflow = ("--env", "MLFLOW_TRACKING_URI=sqlite:////data/mlflow.db")
+    asked = ("loader=synthetic", "source=", 'models=["popularity","ease"]', "features=true")
+    trained = run(engine, "pipeline", "run", "training", *asked, data=data, options=mlflow)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    made = json.loads(trained.stdout)
+    assert (made["champion"], made["challenger"]) == ("models:/recommender/1", "models:/recommender/2")
+    spec = {
+        "name": "inside",
+        "unit": "visitor_id",
+        "variants": {name: made[name] for name in ("champion", "challenger")},
+        "analysis": {"n_star": 300},
+        "stopping": {"look_every": 100, "min_challenger_sessions": 30},
+        "rollout": {"steps": [{"percent": 50, "sessions": 1200}], "watch_sessions": 100},
+    }
+    asked = (f"dataset_uri={made['dataset']}", f"experiment_spec={json.dumps(spec)}", "run_dir=/data/rollout")
+    rolled = run(engine, "pipeline", "run", "rollout", *asked, "n_visitors=2000", data=data, options=mlflow)
+    assert rolled.returncode == 0, rolled.stdout + rolled.stderr
+    assert json.loads(rolled.stdout)["Output"] in ("promote", "rollback", "keep")
+    log = (data / "runs" / "pipeline" / "pipeline.log").read_text(encoding="utf-8")
+    compiled = [
+        next(yaml.safe_load_all(compiled_path(name).read_text(encoding="utf-8"))) for name in ("training", "rollout")
+    ]
+    steps = {name.removeprefix("exec-") for one in compiled for name in one["deploymentSpec"]["executors"]}
+    begun = re.findall(r"Executing task '([a-z-]+?)(?:-\d+)?'", log)
+    # The importer only names what is there.
+    assert set(begun) >= steps - {"importer"}, log[-3000:]
 
 
 def test_model_server_and_policy_server_serve_from_inside(engine: str, data: Path) -> None:

@@ -28,7 +28,7 @@ from serving.processes import ServerCommand, ServerProcess
 from tests.policy_servers import policy_server
 from tests.small_registry import MODEL_NAME, SmallLoader, register_small_models
 from tracking.client import connect
-from tracking.registry import list_versions
+from tracking.registry import CHAMPION, list_versions, set_alias
 
 FIRST, SECOND = f"models:/{MODEL_NAME}/1", f"models:/{MODEL_NAME}/2"
 START_S = 60
@@ -119,6 +119,11 @@ def test_simulated_visitors_lead_to_a_decision(
     # The servers were not touched, and go on; everyone is on the new champion.
     route = httpx.get(f"{standing.policy}/routes", trust_env=False).json()
     assert (route["percent"], route["champion_url"], route["champion_version"]) == (0, standing.challenger, "2")
+    # A stack that comes up again: the champion's server still serves the version that lost.
+    arguments = ["rollout", "route", "--keep", "--events", standing.events, "--champion", standing.champion]
+    kept = CliRunner().invoke(app, arguments)
+    assert f"stays in force (version 2 at {standing.challenger})" in kept.output
+    assert httpx.get(f"{standing.policy}/routes", trust_env=False).json() == route
     context = '{"visitor_id": 5}'
     shown = httpx.get(f"{standing.policy}/choose", params={"user_id": 5, "context": context}, trust_env=False)
     assert shown.json()["arm"] == "champion"
@@ -162,6 +167,22 @@ def visitors(policy: str, stop: threading.Event) -> None:
             if (user % 5 > 0) == (shown["arm"] == "challenger"):
                 body = {"user_id": user, "arm": shown["arm"], "item_id": shown["items"][0]["item_id"], "reward": 1}
                 http.post("/update", json={**body, "decision_id": shown["decision_id"]})
+
+
+def test_without_a_spec_the_servers_must_serve_champion_and_challenger_of_today(
+    standing: Standing, tmp_path: Path
+) -> None:
+    """After a promotion whose servers nobody restarted, a rollout would put the loser before everyone again."""
+    set_alias(connect(standing.tracking_uri), MODEL_NAME, CHAMPION, "2")
+    for champion, said in (
+        (standing.champion, f"serves {FIRST}, the champion is {SECOND} now; restart the server"),
+        (standing.challenger, f"champion and challenger both serve {SECOND}"),
+    ):
+        servers = ["--champion", champion, "--challenger", standing.challenger]
+        more = ["--policy", standing.policy, "--events", standing.events, "--run-dir", str(tmp_path / "run")]
+        found = CliRunner().invoke(app, ["rollout", "run", *servers, *more])
+        assert isinstance(found.exception, ConfigError)
+        assert said in str(found.exception)
 
 
 def test_what_cannot_be_is_refused(standing: Standing, tmp_path: Path) -> None:

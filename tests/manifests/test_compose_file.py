@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +11,21 @@ import pytest
 
 from components.image import IMAGE
 from core.settings import Settings
+from events.api_keys import KeyRights, import_key
+from events.database import open_database
 from serving.health import address
+from tests.composed import TOOL, command_line, composed, is_one_shot
 from tests.kustomized import MANIFESTS, ROOT, overlay, pods
 
-TOOL = Path(str(files("compose"))) / "docker-compose"
 #: They end: what waits for them waits for that.
-ONE_SHOT = {"train", "keys", "route"}
-
-
-@cache
-def _configured() -> str:
-    asked = [
-        str(TOOL),
-        "--project-directory",
-        str(ROOT),
-        "-f",
-        str(ROOT / "compose.yaml"),
-        "config",
-        "--format",
-        "json",
-    ]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
-    assert (told.returncode, told.stderr) == (0, "")
-    return told.stdout
+ONE_SHOT = {"train", "keys", "route", "rollout-key", "rollout"}
+#: Started on request alone.
+ON_REQUEST = {"rollout-key", "rollout"}
 
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    """By name, with every variable and anchor resolved."""
-    return dict(json.loads(_configured())["services"])
-
-
-def command_line(service: dict[str, Any]) -> list[str]:
-    return [*(service.get("entrypoint") or ["screentest"]), *service["command"]]
+    return composed()
 
 
 def test_a_field_that_does_not_exist_is_refused(tmp_path: Path) -> None:
@@ -61,10 +40,46 @@ def test_everybody_has_a_health_check_and_waits_for_what_is_well(services: dict[
     assert services.keys() > ONE_SHOT
     for name, service in services.items():
         assert bool(service["healthcheck"].get("disable")) == (name in ONE_SHOT), name
-        assert (service["restart"] == "no") == (name in ONE_SHOT), name
+        assert is_one_shot(service) == (name in ONE_SHOT), name
         for other, condition in (service.get("depends_on") or {}).items():
             ends = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
             assert condition["condition"] == ends, f"{name} waits for {other}"
+
+
+def test_the_stack_comes_up_without_what_is_there_on_request(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if service.get("profiles")} == ON_REQUEST
+    for name, service in services.items():
+        assert name in ON_REQUEST or not ON_REQUEST & (service.get("depends_on") or {}).keys(), name
+
+
+def test_whoever_works_with_a_server_is_told_where_it_is(services: dict[str, Any]) -> None:
+    clients = ("champion", "challenger", "policy-server", "worker", "train", "rollout")
+    told = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD", "REDIS_URL")
+    assert {(name, one) for name in clients for one in told if one not in services[name]["environment"]} == set()
+
+
+def test_every_key_is_one_and_belongs_to_one_of_them(services: dict[str, Any], tmp_path: Path) -> None:
+    """What its import makes of it, by the very options that stand there."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    keys = {}
+    for service in services.values():
+        words = command_line(service)
+        if words[1:3] == ["keys", "import"]:
+            options = dict(zip(words[4::2], words[5::2], strict=True))
+            rights = KeyRights(options["--role"], "all", int(options.get("--rate", 300)))
+            key, is_new = import_key(engine, words[3], service["environment"]["SCREENTEST_API_KEY"], rights)
+            assert is_new
+            keys[service["environment"]["SCREENTEST_API_KEY"]] = (key.name, key.role)
+    engine.dispose()
+    sent = {
+        name: keys[service["environment"]["SCREENTEST_API_KEY"]]
+        for name, service in services.items()
+        if "SCREENTEST_API_KEY" in service.get("environment", {})
+    }
+    assert {name: sent[name] for name in ("review-page", "rollout")} == {
+        "review-page": ("review-page", "viewer"),
+        "rollout": ("rollout", "operator"),
+    }
 
 
 def test_every_health_check_asks_where_the_server_listens(services: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def first_container(name: str) -> Document:
 def test_the_review_page_gets_in_by_its_secret(
     kind: str, tmp_path: Path, postgres: RealPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "local-cluster" if kind == "sqlite" else "production-postgresql"
+    name = "local-cluster" if kind == "sqlite" else "production"
     events = f"sqlite:///{tmp_path / 'events.db'}" if kind == "sqlite" else postgres.new_log()
     server, makes_known = container_of(POLICY, name), first_container(name)
     assert (
@@ -79,7 +79,7 @@ def test_the_review_page_gets_in_by_its_secret(
         assert http.get("/experiments").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["local-cluster", "production", "production-canary", "production-postgresql"])
+@pytest.mark.parametrize("name", ["local-cluster", "production", "production-canary"])
 def test_every_policy_server_asks_for_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in container_of(POLICY, name)["env"]:
         if "value" in variable:

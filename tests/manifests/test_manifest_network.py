@@ -25,6 +25,7 @@ EVERYWHERE = {
     ("model server", "redis", "6379"),
     ("mlflow", "postgresql", "5432"),
     ("policy-server", "mlflow", "5000"),
+    ("policy-server", "redis", "6379"),
     ("worker", "mlflow", "5000"),
     ("worker", "redis", "6379"),
 }
@@ -35,6 +36,8 @@ IN_PRODUCTION = EVERYWHERE | {
     (KNATIVE, "model server", "9090"),
     (MONITORING, "policy-server", "8080"),
     (MONITORING, "model server", "8080"),
+    ("policy-server", "postgresql", "5432"),
+    ("worker", "postgresql", "5432"),
     ("mlflow", "addresses 0.0.0.0/0", "443"),
     *(("mlflow", f"addresses 169.254.169.{host}/32", port) for host in (252, 254) for port in ("80", "988")),
 }
@@ -46,8 +49,6 @@ NEEDED = {
     | {("policy-server", "transformer", "8080"), ("transformer", "mlflow", "5000")},
     "production": IN_PRODUCTION,
     "production-canary": IN_PRODUCTION,
-    "production-postgresql": IN_PRODUCTION
-    | {("policy-server", "postgresql", "5432"), ("worker", "postgresql", "5432")},
 }
 
 
@@ -73,6 +74,24 @@ def test_the_policies_allow_what_is_needed_and_nothing_else(name: str) -> None:
     # A permission of one side alone is a mistake: nothing comes of it.
     assert {(a.pod, a.peer, a.port) for a in out if a.peer in inside} == both
     assert {(a.peer, a.pod, a.port) for a in into if a.peer in inside} == both
+
+
+#: Whoever is told of one of these in its environment wants to talk with it.
+TOLD_OF = {"REDIS_URL": "redis", "MLFLOW_TRACKING_URI": "mlflow", "PGPASSWORD": "postgresql"}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_whoever_is_told_of_a_server_may_reach_it(name: str) -> None:
+    objects = overlay(name)
+    told = {
+        (_actor(pod), TOLD_OF[variable["name"]])
+        for pod in pods(objects)
+        for container in pod.containers
+        for variable in container.get("env", [])
+        if variable["name"] in TOLD_OF
+    }
+    assert told >= {("policy-server", "redis"), ("policy-server", "mlflow"), ("model server", "redis")}
+    assert told <= {(source, target) for source, target, _ in NEEDED[name]}
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -10,8 +10,10 @@ import click
 import mlflow.environment_variables
 import pytest
 from mlflow.cli import server as mlflow_server
+from sqlalchemy import QueuePool
 
 from core.settings import Settings
+from events.dialects import database_url, make_engine
 from tests.kustomized import (
     OVERLAYS,
     ROOT,
@@ -163,6 +165,23 @@ def test_only_a_log_outside_the_pod_has_more_than_one_policy_server(objects: lis
     assert in_a_file == (server["spec"].get("replicas") == 1)
     assert in_a_file == (server["spec"]["strategy"]["type"] == "Recreate")
     assert in_a_file != ("policy-server" in scaled)
+
+
+def test_postgresql_takes_the_connections_of_all_there_may_be(objects: list[Document]) -> None:
+    """Else the last replica that the autoscaler starts, under load, has no event log."""
+    [postgresql] = [pod for pod in pods(objects) if pod.owner == "StatefulSet/postgresql"]
+    arguments = postgresql.containers[0].get("args", ["-c", "max_connections=100"])
+    allowed = int(arguments[arguments.index("-c") + 1].removeprefix("max_connections="))
+    engine = make_engine(database_url("postgresql+psycopg://nobody@localhost/none"))
+    assert isinstance(engine.pool, QueuePool)
+    # One pool for the writer, one for the readers; MLflow's processes have one for runs and one for users.
+    each = 2 * (engine.pool.size() + engine.pool._max_overflow)
+    scaled = [one["spec"] for one in of_kind(objects, "HorizontalPodAutoscaler")]
+    # While they are replaced there is one more; and the worker.
+    ours = sum(spec["maxReplicas"] + 2 for spec in scaled)
+    mlflow = next(pod for pod in pods(objects) if pod.owner == "Deployment/mlflow").containers[0]["args"]
+    [processes] = [int(word.removeprefix("--workers=")) for word in mlflow if word.startswith("--workers=")]
+    assert (ours + processes) * each <= allowed - 3, "three are the superuser's"
 
 
 def test_the_worker_has_the_policy_servers_database(objects: list[Document]) -> None:

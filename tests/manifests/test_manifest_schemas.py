@@ -148,7 +148,7 @@ def test_canary_percentages_are_between_0_and_100(name: str) -> None:
     ],
 )
 def test_a_field_that_does_not_exist_is_refused(kind: str, path: tuple[str | int, ...]) -> None:
-    document = of_kind(overlay("production-postgresql"), kind)[0]
+    document = of_kind(overlay("production"), kind)[0]
     check(document, KUBERNETES[-1])
     *parents, last = path
     place: Any = document

@@ -223,7 +223,7 @@ def test_the_images_health_check_knows_every_role() -> None:
 
 def test_two_policy_servers_share_the_log_in_postgresql(postgres: RealPostgres, tmp_path: Path) -> None:
     """As the overlay starts as many of them as the load wants; libpq has the password from its own variable."""
-    container = container_of("Deployment/policy-server", "production-postgresql")
+    container = container_of("Deployment/policy-server", "production")
     written = container["args"][container["args"].index("--events") + 1]
     assert written.startswith("postgresql+psycopg://screentest@postgresql:5432/"), "no password in it"
     command = command_line(container, host="127.0.0.1", port="0", events=postgres.new_log())

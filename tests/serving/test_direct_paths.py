@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -54,6 +55,7 @@ def test_only_its_method_and_path_are_direct() -> None:
         (ConfigError("of BadInput's kind"), 400, "of BadInput's kind"),
         (EventLogError("disk full"), 503, "disk full"),
         (HTTPException(413, "too long"), 413, "GET /list: too long"),
+        (ClientDisconnect(), 400, "the caller went away before the end of the body"),
     ],
 )
 def test_errors_are_answered_as_everywhere(raised: Exception, status: int, reason: str) -> None:

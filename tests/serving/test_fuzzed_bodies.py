@@ -17,6 +17,7 @@ from serving.processes import ServerProcess, poll
 from tests.fuzzed_requests import bodies, headers, infer_messages, plain_documents, v1_documents, v2_documents
 from tests.served_model import START_S, V1, model_server
 from tests.small_registry import small_interactions
+from tests.transformed_model import transformer
 from wrappers.logreg import LogReg
 
 #: An answer takes milliseconds; what takes this long hangs.
@@ -28,6 +29,7 @@ PATHS: dict[str, Any] = {
     "/recommend": plain_documents,
     "/predict": plain_documents,
 }
+THROUGH_A_TRANSFORMER = (V1, V1.replace(":predict", ":explain"), "/v2/models/recommender/infer")
 GOOD = {"instances": [{"user_id": 100, "k": 3}]}
 EXAMPLES, MANY = 200, 8000
 
@@ -108,3 +110,17 @@ def test_no_message_of_thousands_makes_grpc_fail(server: ServerProcess) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_no_body_of_thousands_makes_the_server_fail(http: httpx.Client, server: ServerProcess, path: str) -> None:
     fuzz(http, server, path, MANY)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_no_body_of_thousands_makes_a_transformer_fail(server: ServerProcess, tmp_path: Path) -> None:
+    """Without a Redis: every look-up fails on its way."""
+    environment = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    with (
+        transformer(tmp_path, server.url, environment=environment) as before_it,
+        httpx.Client(base_url=before_it.url, trust_env=False, timeout=HANG_S) as client,
+    ):
+        assert poll(lambda: client.get("/readyz").status_code == 200, START_S)
+        for path in THROUGH_A_TRANSFORMER:
+            fuzz(client, before_it, path, MANY // 4)

@@ -91,3 +91,18 @@ def test_a_body_is_read_to_its_limit() -> None:
 
     chunked = call("POST", "/echo", content=in_pieces())
     assert (chunked.status_code, list(chunked.json())) == (413, ["error"])
+
+
+def test_a_caller_who_goes_away_in_a_body_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/echo", "headers": [], "query_string": b"", "root_path": ""}
+    asyncio.run(APPLICATION(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert not caplog.records

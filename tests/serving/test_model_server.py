@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from core.errors import NoSuchAlias, TrackingError
+from serving.model_source import load_source
 from serving.processes import ServerProcess
 from tests.served_model import START_S, V1, model_server
 from tests.small_registry import register_small_models, small_interactions
@@ -220,9 +222,30 @@ def test_a_model_that_cannot_be_served_is_one_line(uri: str, code: int, reason: 
     assert reason in failed.stderr
 
 
-def test_an_alias_is_pinned_when_the_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    uri = register_small_models(tmp_path / "registry", {"popularity": {}, "ease": {}}, small_interactions())
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", "")
+        folder = tmp_path_factory.mktemp("registry")
+        yield register_small_models(folder, {"popularity": {}, "ease": {}}, small_interactions())
+
+
+def test_an_alias_that_points_nowhere_has_a_stand_in(registry: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As ``challenger`` does once it was promoted: its server is to come up again all the same."""
+    nowhere, challenger = "models:/recommender@nowhere", "models:/recommender@challenger"
+    with pytest.raises(NoSuchAlias, match="has no alias 'nowhere'; it has: challenger, champion"):
+        load_source(nowhere, registry)
+    found = load_source(nowhere, registry, challenger)
+    assert (found.uri, found.version) == ("models:/recommender/2", "2")
+    assert "models:/recommender@challenger is served instead" in caplog.text
+    assert load_source("models:/recommender@champion", registry, challenger).version == "1"
+    # Of a version that was asked for by its number nothing is made up.
+    with pytest.raises(TrackingError):
+        load_source("models:/recommender/9", registry, challenger)
+
+
+def test_an_alias_is_pinned_when_the_server_starts(registry: str, tmp_path: Path) -> None:
+    uri = registry
     with model_server(tmp_path, "--model-uri", "models:/recommender@champion", "--tracking-uri", uri) as process:
         with httpx.Client(base_url=process.url, trust_env=False) as http:
             assert ask(http, user_id=100)["model_version"] == "1"

@@ -11,12 +11,12 @@ import pytest
 from core.errors import BadInput, ConfigError, RolloutError, ServerError
 from events.database import open_database
 from events.experiments import create_experiment, halt_experiment, put_standing_route
-from events.rollouts import RolloutRecord, create_rollout, current_route, save_rollout
+from events.rollouts import RolloutRecord, create_rollout, current_route, put_route, save_rollout
 from experiments.spec import parse_spec
 from serving.live_stack import route_everyone
 from serving.model_source import UNREGISTERED
 from serving.routing import Assignment, RolloutRoute
-from serving.standing_route import ServedVersion, ask_what_is_served, everyone_to_the_champion
+from serving.standing_route import ServedVersion, ask_what_is_served, everyone_to_the_champion, route_to_keep
 from tests.live_experiments import live_spec, started
 from tests.policy_servers import answer_with, server_that
 
@@ -68,6 +68,24 @@ def test_it_is_refused_while_an_experiment_runs_and_under_the_name_of_one(tmp_pa
     # Its sessions would be the experiment's.
     with pytest.raises(RolloutError, match="sessions are logged as 'live' already"):
         create_experiment(engine, "live", {})
+
+
+def test_a_stack_that_comes_up_again_sends_nobody_back(tmp_path: Path) -> None:
+    """The champion's server still serves version 3; 4 was promoted, and answers or does not."""
+    engine = open_database(f"sqlite:///{tmp_path / 'events.db'}")
+    assert route_to_keep(engine, CHAMPION, 5) is None, "nothing is routed"
+    with server_that(answer_with("200 OK", '{"model_version": "4"}')) as url:
+        promoted = put_route(engine, everyone_to_the_champion("first", RIVAL._replace(url=url), None))
+        assert route_to_keep(engine, CHAMPION, 5) == promoted
+        assert route_to_keep(engine, RIVAL, 5) is None, "restarted, it serves what was promoted"
+    assert route_to_keep(engine, CHAMPION, 5) is None, "nobody answers there any more"
+    with server_that(answer_with("200 OK", '{"model_version": "5"}')) as url:
+        put_route(engine, everyone_to_the_champion("first", RIVAL._replace(url=url), None))
+        assert route_to_keep(engine, CHAMPION, 5) is None, "another version answers there"
+    record = create_rollout(engine, RolloutRecord("ease", {}, "running", CHAMPION.uri, "3", RIVAL.uri, "4"))
+    assert route_to_keep(engine, CHAMPION, 5) == current_route(engine), "a rollout routes by itself"
+    save_rollout(engine, replace(record, state="done"))
+    assert route_to_keep(engine, CHAMPION, 5) is None
     engine.dispose()
 
 
