@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,10 +24,25 @@ START_S = 60.0
 #: Of one line; an analysis of many variants, metrics and segments has a few hundred kilobytes.
 _LONGEST_ANSWER = 64 << 20
 _END_S = 5.0
+#: A clerk that has not answered for so long is ended. Whoever asked has given up long before: on a busy machine the answer
+#: that took too long is there for whoever asks again, where a clerk begun anew would be as late as the last one.
+STUCK_S = 180.0
 #: Different questions to one clerk at once, the one that is answered included.
 MOST_WAITING = 16
 
 _log = logging.getLogger(__name__)
+
+
+class _Question(NamedTuple):
+    """One that is under way.
+
+    Attributes:
+        put: Set when the clerk has it, or when there will be none.
+        task: Its answer.
+    """
+
+    put: asyncio.Event
+    task: asyncio.Task[Any]
 
 
 class BackOffice:
@@ -44,14 +59,15 @@ class BackOffice:
         self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
-        self._under_way: dict[bytes, asyncio.Task[Any]] = {}
+        self._under_way: dict[bytes, _Question] = {}
 
     async def ask(self, question: Mapping[str, Any], timeout_s: float) -> Any:
         """The clerk's answer; the same question asked again meanwhile waits for the same answer.
 
         Args:
             question: Plain JSON values.
-            timeout_s: No answer this long after it was put to the clerk: the clerk is ended, the next one gets a new.
+            timeout_s: How long to wait for an answer from when it is put to the clerk, who goes on working on it: who
+                asks the same again gets it.
 
         Raises:
             BadInput: As the clerk says.
@@ -59,34 +75,50 @@ class BackOffice:
             ServerError: The clerk failed, or took too long, or too many wait for it.
         """
         line = orjson.dumps(question, option=orjson.OPT_SORT_KEYS) + b"\n"
-        task = self._under_way.get(line)
-        if task is None:
+        asked = self._under_way.get(line)
+        if asked is None:
             if len(self._under_way) >= MOST_WAITING:
                 raise ServerError(f"{self._role}: {MOST_WAITING} questions wait already; try again later")
-            task = self._under_way[line] = asyncio.create_task(self._answer(line, timeout_s))
-            task.add_done_callback(lambda _done: self._under_way.pop(line))
-        # Whoever gives up must not take the answer from the others.
-        return await asyncio.shield(task)
+            put = asyncio.Event()
+            asked = self._under_way[line] = _Question(put, asyncio.create_task(self._answer(line, put)))
+            asked.task.add_done_callback(lambda done: self._forget(line, done))
+        await asked.put.wait()
+        try:
+            async with asyncio.timeout(timeout_s):
+                # Whoever gives up must not take the answer from the others.
+                return await asyncio.shield(asked.task)
+        except TimeoutError as error:
+            raise ServerError(f"{self._role}: no answer within {timeout_s:g} s; try again later") from error
 
     async def close(self) -> None:
         """End the clerk, whatever it is doing."""
-        for task in [*self._under_way.values()]:
-            task.cancel()
+        for asked in [*self._under_way.values()]:
+            asked.task.cancel()
         await self._end()
 
-    async def _answer(self, line: bytes, timeout_s: float) -> Any:
-        async with self._turn:
-            told = await self._told(line, timeout_s)
+    def _forget(self, line: bytes, done: asyncio.Task[Any]) -> None:
+        del self._under_way[line]
+        if not done.cancelled():
+            # Looked at, though everybody who asked has given up.
+            done.exception()
+
+    async def _answer(self, line: bytes, put: asyncio.Event) -> Any:
+        try:
+            async with self._turn:
+                told = await self._told(line, put)
+        finally:
+            put.set()
         if "answer" in told:
             return told["answer"]
         kinds = {"bad_input": BadInput, "conflict": RolloutError}
         raise kinds.get(told["kind"], ServerError)(told["error"])
 
-    async def _told(self, line: bytes, timeout_s: float) -> dict[str, Any]:
+    async def _told(self, line: bytes, put: asyncio.Event) -> dict[str, Any]:
         try:
             for _ in range(2):
                 process = await self._started()
-                async with asyncio.timeout(timeout_s):
+                put.set()
+                async with asyncio.timeout(STUCK_S):
                     text = await _exchange(process, line)
                 if text:
                     return dict(orjson.loads(text))
@@ -94,7 +126,7 @@ class BackOffice:
                 await self._end()
         except TimeoutError as error:
             await self._end()
-            raise ServerError(f"{self._role}: no answer within {timeout_s:g} s; try again later") from error
+            raise ServerError(f"{self._role}: no answer for {STUCK_S:g} s; its process was ended") from error
         except (OSError, orjson.JSONDecodeError) as error:
             await self._end()
             raise ServerError(
