@@ -24,7 +24,7 @@ START_S = 60.0
 #: Of one line; an analysis of many variants, metrics and segments has a few hundred kilobytes.
 _LONGEST_ANSWER = 64 << 20
 _END_S = 5.0
-#: A clerk that has not answered for so long is ended. Whoever asked has given up long before: on a busy machine the answer
+#: A clerk that has not answered for so long is ended. Whoever asked has given up before: on a busy machine the answer
 #: that took too long is there for whoever asks again, where a clerk begun anew would be as late as the last one.
 STUCK_S = 180.0
 #: Different questions to one clerk at once, the one that is answered included.
