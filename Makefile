@@ -32,6 +32,10 @@ up: $(VENV)/.installed ## Open the review page; leave the last demo's stack runn
 down: $(VENV)/.installed ## Stop it
 	@$(BIN)/screentest down
 
+# As many test processes as cores: each computes on one thread, or they would wait busily for each other.
+test test-long: export OMP_NUM_THREADS = 1
+test test-long: export OPENBLAS_NUM_THREADS = 1
+
 test: lint ## Everything that must be green
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long and not image'
 

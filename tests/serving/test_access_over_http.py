@@ -301,7 +301,7 @@ def test_a_rollouts_own_server_gets_a_key_by_itself(tmp_path: Path, monkeypatch:
     process = PolicyProcess(url, tmp_path)
     try:
         process.wait_alive(60)
-        assert process.refresh() == revision
+        assert process.refresh("own") == revision
         assert httpx.get(process.url + "/routes", trust_env=False).status_code == 401
         secret = process.api_key.get_secret_value()
         assert secret.startswith("st_")

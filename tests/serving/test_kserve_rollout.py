@@ -120,9 +120,9 @@ def test_the_direct_share_waits_for_the_route(
     shares_at_refresh = []
     refresh = here.refresh
 
-    def told() -> int:
+    def told(experiment: str) -> int:
         shares_at_refresh.append(dict(cluster.shares()[-1]).get(CHALLENGER, 0))
-        return refresh()
+        return refresh(experiment)
 
     here.refresh = told  # type: ignore[method-assign]
     with process(cluster, tmp_path) as place:
