@@ -165,6 +165,12 @@ class CompositeWrapper(RecommenderWrapper):
             scores[start:stop][~self._components.scorable(block)] = np.nan
         return scores
 
+    def warm_up(self) -> None:
+        """As each of its models does, whose reasons it gives."""
+        super().warm_up()
+        for one in self._components.models.values():
+            one.warm_up()
+
     def contributions(
         self, user_index: int, item_index: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:

@@ -67,10 +67,11 @@ class FactorRecommender(RecommenderWrapper):
 
     def warm_up(self) -> None:
         """Make a list of a known user, and think of its reasons, as a first request would."""
-        if len(self.known.users):
-            found = self.recommend(self.known.users.ids[:1])
-            if not found.cold[0]:
-                self.contributions(0, found.item_index[0, :1])
+        with_history = np.flatnonzero(np.diff(self.known.history.indptr))
+        if len(with_history):
+            user = int(with_history[0])
+            found = self.recommend(self.known.users.ids[user : user + 1])
+            self.contributions(user, found.item_index[0, :1])
 
     def best(self, asked: Asked) -> Recommendations:
         """Lists by all items' scores, or in two stages where there are very many. See the base."""

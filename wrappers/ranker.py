@@ -109,6 +109,11 @@ class RankerWrapper(RecommenderWrapper):
     def _rank(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(n, c) float32, higher is better, of (n, c, n_columns) float32; see :func:`ranking_columns`."""
 
+    def warm_up(self) -> None:
+        """As what proposes candidates does, which gives reasons too."""
+        super().warm_up()
+        self._retriever.warm_up()
+
     @property
     def column_names(self) -> tuple[str, ...]:
         """What candidates are ranked on."""

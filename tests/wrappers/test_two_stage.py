@@ -92,6 +92,28 @@ def test_what_was_built_is_kept_with_what_was_measured(ratings: Interactions, tm
 
 
 @pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("logreg", {"retriever": "ials"}),
+        ("hybrid", {"components": {"ials": {}, "popularity": {}}}),
+        ("ensemble", {"components": {"ials": {}, "popularity": {}}}),
+    ],
+)
+def test_the_first_request_pays_for_nothing_that_all_reasons_need(
+    name: str, options: dict[str, Any], ratings: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = model(name)(options)
+    assert isinstance(made, RecommenderWrapper)
+    made.fit(ratings)
+    monkeypatch.setattr(IALS, "_gram_of", None)
+    grams: list[IALS] = []
+    gram = IALS._gram
+    monkeypatch.setattr(IALS, "_gram", lambda self: grams.append(self) or gram(self))
+    made.warm_up()
+    assert grams, "before anybody asks"
+
+
+@pytest.mark.parametrize(
     ("name", "damaged"),
     [
         ("retrieval.collaborative.index", np.zeros(50, np.uint8)),
