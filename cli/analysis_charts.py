@@ -51,7 +51,7 @@ def effects_chart(findings: tuple[Finding, ...], language: Language) -> str:
         return ""
     import altair as alt
 
-    order = [row["name"] for row in rows]
+    order = [str(row["name"]) for row in rows]
     title = _WORDS[language]["relative"]
     x = alt.X("effect:Q", title=title, axis=alt.Axis(tickCount=4, format="+~%", labelOverlap="greedy"))
     y = alt.Y("name:N", sort=order, axis=None)

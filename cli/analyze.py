@@ -10,6 +10,7 @@ from cli import analyze_options as given
 from cli.analyze_options import Lang as Lang
 from cli.analyze_request import Request
 from cli.output_file import write_output
+from experiments.figures import Language
 
 _AS_JSON = {"en": "as JSON", "ko": "JSON 파일"}
 _AS_PAGE = {"en": "as a page", "ko": "페이지"}
@@ -64,7 +65,7 @@ def _answer(asked: Request) -> None:
     from serving.analysis.analysed import analysed
     from serving.analysis.report import document
 
-    language = asked.lang.value
+    language: Language = "ko" if asked.lang is Lang.ko else "en"
     found = analysed(asked.file, asked.question(), asked.plan())
     text = json_format.dumps(document(found), indent=2, ensure_ascii=False)
     if asked.out is not None:

@@ -90,7 +90,7 @@ def _tell(name: str, known: Known, json: bool, *, same_as_log: bool) -> None:
     pooled = policy.pooled if isinstance(policy, PerSegment) else policy
     # A contextual bandit has no propensity without a request.
     shares = None if pooled.contextual else pooled.propensities(at=now).tolist()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"variant": arm, "sessions": int(n), "reward": total, "propensity": None if shares is None else shares[place]}
         for place, (arm, (n, total)) in enumerate(known.sums.totals().items())
     ]

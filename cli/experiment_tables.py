@@ -65,7 +65,16 @@ def tell(found: Analysed, language: Language) -> None:
     """All of it, in one language."""
     out = console()
     out.print(sentence(found, language), style="bold", soft_wrap=True)
-    names = ("metric", "variant", "value", "control", "difference", "relative", "interval", "pvalue_adjusted")
+    names: tuple[str, ...] = (
+        "metric",
+        "variant",
+        "value",
+        "control",
+        "difference",
+        "relative",
+        "interval",
+        "pvalue_adjusted",
+    )
     out.print(_table(language, names, comparison_rows(found, language), texts=2))
     for finding in found.analysis.findings:
         for line in numbers_sentences(found.analysis, finding, language):

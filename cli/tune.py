@@ -93,10 +93,13 @@ def _check_searchable(names: Sequence[str]) -> None:
     from wrappers.registry import model
     from wrappers.tuning_run import tunable_models
 
-    if not any(model(name).search_space for name in names):
-        known = ", ".join(tunable_models())
+    for name in names:
+        model(name)
+    tunable = tunable_models()
+    if not set(tunable) & set(names):
         raise ConfigError(
-            f"nothing of {', '.join(names)} can be searched for: it names no search_space; models that do: {known}"
+            f"nothing of {', '.join(names)} can be searched for: it names no search_space; models that do: "
+            f"{', '.join(tunable)}"
         )
 
 

@@ -69,6 +69,7 @@ class FeatureTransformer(InstanceModel):
     """
 
     platform = "screentest-transformer"
+    ready: bool
 
     def __init__(self, name: str, predictor: Predictor, source: RowSource) -> None:
         super().__init__(name, "")

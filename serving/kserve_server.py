@@ -17,7 +17,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, exposition
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import BadInput, ScreentestError
@@ -195,10 +195,10 @@ def _kserve_application(
         return Json(await dataplane.live())
 
     async def metrics(request: Request) -> Response:
-        encoder, content_type = exposition.choose_encoder(request.headers.get("accept"))
+        encoder, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
         return Response(encoder(_Both(registry)), headers={"content-type": content_type})
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/", live, methods=["GET"]),
         Route("/metrics", metrics, methods=["GET"]),
         *V2Routes(dataplane).routes(),

@@ -106,7 +106,7 @@ class LeanHttp:
         secure = parts.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: self._new(parts.netloc, parts.path.rstrip("/"), idle),
-            parts.hostname,
+            parts.hostname or "",
             parts.port or (443 if secure else 80),
             ssl=secure or None,
         )

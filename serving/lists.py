@@ -107,10 +107,10 @@ class Lists:
                 trouble, latency_ms = error, _ms_since(start)
         else:
             trouble, latency_ms = _left_alone(assigned.server), 0.0
-        listing, degraded = await self._stand_in(active, None if is_control else control, assigned.server, asked, until)
-        if listing is None:
+        spare, degraded = await self._stand_in(active, None if is_control else control, assigned.server, asked, until)
+        if spare is None:
             return Answer(_NO_LIST, latency_ms, error=True, trouble=trouble)
-        return Answer(listing, latency_ms, error=True, degraded=degraded)
+        return Answer(spare, latency_ms, error=True, degraded=degraded)
 
     async def controls(self, active: ActiveRoute, asked: ChooseRequest, until: float) -> Answer:
         """The control's list, or what stands in for it, whoever asks; arguments as of ``best``."""

@@ -104,7 +104,7 @@ class Predictor:
     async def _answer(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> HeadedAnswer:
         try:
             answer = await self._http.send(self._base_url, path, body, timeout_s=self._timeout_s, headers=headers)
-            return HeadedAnswer(*answer)
+            return HeadedAnswer(*answer)  # type: ignore[call-arg]
         except TimeoutError as error:
             _log.warning("predictor %s did not answer within %g s", self._base_url, self._timeout_s)
             raise ServerError(f"the predictor did not answer within {self._timeout_s:g} s") from error

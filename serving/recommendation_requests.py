@@ -21,7 +21,7 @@ RECOMMENDATIONS, FEEDBACK = "/recommendations", "/feedback"
 MAX_EXCLUDED = 1000
 
 #: Of a rating the stars count, which nobody but the caller knows.
-_REWARD = {kind: 1.0 for kind in EVENT_KINDS if kind != "rating"}
+_REWARD: dict[str, float] = {kind: 1.0 for kind in EVENT_KINDS if kind != "rating"}
 _LARGEST = 2**63
 
 RECOMMENDATION_FIELDS = (

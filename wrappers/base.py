@@ -14,6 +14,7 @@ from core.protocols import DataLoader
 from core.validation_text import Problem, in_one_line
 
 if TYPE_CHECKING:
+    from feature_repo.catalogue import FeatureLayout
     from wrappers.artifact import Artifact
 
 
@@ -86,6 +87,10 @@ class ModelWrapper(ABC):
     """Made to lose: exempt from tests of quality, never to be preferred."""
     needs_features: ClassVar[bool] = False
     """Ranks on features of the user, which a request may carry and a model server looks up in the feature store."""
+    features_version: str
+    """Of a trained model that needs features: what their rows are filed under."""
+    layout: FeatureLayout
+    """Of one: the features, in order."""
     alias: ClassVar[str] = ""
     """What its newest version is called in the model registry beside champion and challenger, e.g. ``PolicyA``;
     empty: nothing."""

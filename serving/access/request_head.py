@@ -110,7 +110,7 @@ class LimitedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._in_head = False
-        self.scope[ARRIVED] = self.loop.time()  # type: ignore[typeddict-unknown-key]
+        self.scope[ARRIVED] = self.loop.time()  # type: ignore[literal-required]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 
 from experiments.analysis import Finding
 from experiments.figures import Language, count
-from experiments.inference.adjustment import AdjustmentNote
-from experiments.inference.post_stratification import StratificationNote
 from experiments.inference.status_words import (
     ADJUSTMENT_WORDS,
     NON_INFERIORITY_WORDS,
@@ -169,11 +167,9 @@ def document(found: Analysed) -> dict[str, Any]:
 
 
 def _note_words(note: Note, language: Language) -> str:
-    words: dict[ReadingNote | AdjustmentNote | StratificationNote, str] = {
-        **ADJUSTMENT_WORDS[language],
-        **STRATIFICATION_WORDS[language],
-        **_NOTE_WORDS[language],
-    }
+    words: dict[str, str] = {}
+    for known in (ADJUSTMENT_WORDS, STRATIFICATION_WORDS, _NOTE_WORDS):
+        words.update(known[language].items())
     return words[note.note]
 
 

@@ -34,7 +34,7 @@ def fastapi_application(
     app = FastAPI(
         title=TITLE,
         routes=[*routes],
-        exception_handlers={**ERROR_ANSWERS, HTTPException: refuse_http, RequestValidationError: refuse_invalid},
+        exception_handlers=ERROR_ANSWERS | {HTTPException: refuse_http, RequestValidationError: refuse_invalid},  # type: ignore[arg-type]
         lifespan=lifespan,
         # FastAPI's own pages load their scripts from elsewhere; ours is below.
         docs_url=None,
