@@ -62,6 +62,7 @@ def test_on_movielens_the_lab_s_click_rates_come_out(movielens: Path) -> None:
     assert rates["shuffled"] == pytest.approx(0.157, abs=0.02)
 
 
+@pytest.mark.long
 def test_on_synthetic_ratings_ease_beats_popularity_and_shuffling_loses() -> None:
     loader = SyntheticDataLoader(42)
     rates = click_rates(loader.train(), loader.test())

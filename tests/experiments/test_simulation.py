@@ -32,6 +32,7 @@ def test_population_is_as_described() -> None:
     assert np.log(USERS / (1 - USERS)).std() == pytest.approx(0.6, rel=0.02)
 
 
+@pytest.mark.long
 def test_harmless_challengers_are_promoted_rarely_and_naive_peeking_fails_that_test() -> None:
     """A/A: at most 2.5 % promoted, plus three standard errors of as many runs."""
     n_runs = 300

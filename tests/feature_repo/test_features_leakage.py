@@ -95,6 +95,7 @@ def test_a_leak_in_the_layout_is_found() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.long
 def test_real_ratings_do_not_leak(movielens: Path) -> None:
     interactions = LocalDataLoader(movielens).load()
     times = interactions.ratings["timestamp"].quantile([0.3, 0.8], interpolation="lower").astype(int).tolist()

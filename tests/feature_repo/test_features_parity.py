@@ -44,6 +44,7 @@ def test_random_worlds(seed: int, text_ids: bool) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("when", [0.1, 0.6, 1.0])
+@pytest.mark.long
 def test_real_ratings(movielens: Path, when: float) -> None:
     interactions = LocalDataLoader(movielens).load()
     as_of = None if when == 1.0 else int(interactions.ratings["timestamp"].quantile(when))

@@ -57,6 +57,7 @@ def url(artifacts: Path, tmp_path: Path) -> Iterator[str]:
         server.stop()
 
 
+@pytest.mark.long
 def test_kserve_answers_like_every_wrapper(artifacts: Path, url: str) -> None:
     """One test, so that the models are trained and the server is started once, whatever process runs it."""
     differing = []

@@ -197,6 +197,7 @@ def test_a_better_model_is_promoted_and_everything_is_written_down(
 @pytest.mark.parametrize(
     ("plant", "decision", "reason"), [("damage", "rollback", "primary_worse"), ("aa", "keep", "no_boundary_crossed")]
 )
+@pytest.mark.long
 def test_a_planted_difference_is_found_and_none_is_not(
     place: Place, monkeypatch: pytest.MonkeyPatch, plant: str, decision: str, reason: str
 ) -> None:
@@ -246,6 +247,7 @@ def test_without_champion_or_policy_server_it_stops_with_the_cause(
         assert timeless(resume_rollout(request.run_dir).result) == timeless(undisturbed)
 
 
+@pytest.mark.long
 def test_a_rollout_that_is_killed_leaves_no_process_and_resumes_to_the_same_end(
     place: Place, undisturbed: RolloutResult
 ) -> None:

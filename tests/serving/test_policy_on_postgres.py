@@ -30,6 +30,7 @@ def own_postgres() -> Iterator[RealPostgres]:
         yield server
 
 
+@pytest.mark.long
 def test_two_servers_share_a_log_and_outlive_its_failure(
     own_postgres: RealPostgres, model_urls: dict[str, str], tmp_path: Path
 ) -> None:

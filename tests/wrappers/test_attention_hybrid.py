@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 def test_it_is_as_good_as_its_best_component() -> None:
     loader = grouped_loader()
     made = AttentionHybrid(SMALL).train(loader)

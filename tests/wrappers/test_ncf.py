@@ -129,6 +129,7 @@ def test_weights_of_another_size_are_refused() -> None:
 
 
 @pytest.mark.real_data
+@pytest.mark.long
 def test_beats_popularity_on_real_ratings(movielens: Path) -> None:
     """The quick half of NeuMF, a few epochs of it; benchmarks tell how far the whole gets."""
     loader = LocalDataLoader(movielens, split=SplitRule(kind="ms75"))

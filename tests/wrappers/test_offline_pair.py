@@ -77,6 +77,7 @@ def test_figures_of_other_data_or_other_lists_are_not_compared(tracker: Tracker)
     assert (longer.missing, longer.missing_of) == ("judged_otherwise", "ease v2")
 
 
+@pytest.mark.long
 def test_a_champion_from_before_is_compared_with_todays_figures(tracker: Tracker) -> None:
     runs = [run_of("ease", OLD, tracker), run_of("popularity", OLD, tracker)]
     register_candidates(runs, OLD, k=K, pair="ease,popularity", tracking_uri=tracker.uri)

@@ -30,6 +30,7 @@ def popularity(loader: LocalDataLoader) -> OfflineEvaluation:
 
 
 @pytest.mark.parametrize("kind", [LogReg, LightGBM])
+@pytest.mark.long
 def test_a_ranker_beats_popularity_and_its_retriever(
     kind: type[RankerWrapper], loader: LocalDataLoader, popularity: OfflineEvaluation
 ) -> None:

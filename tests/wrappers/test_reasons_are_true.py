@@ -115,6 +115,7 @@ class Case:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", cases(LEARNED_ANEW))
+@pytest.mark.long
 def test_learned_anew_without_the_named_rating_the_score_falls_most(name: str, much_rated: Interactions) -> None:
     before = model(name)(LEARNED_ANEW[name])
     assert isinstance(before, RecommenderWrapper)
