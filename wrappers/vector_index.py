@@ -177,6 +177,27 @@ class VectorIndex:
         score, item_index = self._index.search(asked, k)
         return Nearest(item_index, np.where(item_index < 0, -np.inf, score).astype(np.float32))
 
+    def candidates(
+        self, query: Floats, n: int, vectors: Floats, rows: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Up to n of the best rows for one query, of more finds the best by whole numbers.
+
+        Args:
+            query: (d,).
+            n: How many are wanted, >= 1.
+            vectors: (m, d) whole numbers.
+            rows: (n_items,) which of them it was built from, in order; None: all.
+
+        Returns:
+            (at most n,) int64 rows of ``vectors``, all different, in any order.
+        """
+        found = self.search(query[np.newaxis], min(n * self.spare, self.n_items)).item_index[0]
+        found = found[found >= 0]
+        found = found if rows is None else rows[found]
+        if len(found) <= n:
+            return found
+        return found[np.argpartition(-(vectors[found] @ query), n - 1)[:n]]
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What an artifact stores: ``index`` (bytes of faiss's own format), and what was measured."""
         import faiss

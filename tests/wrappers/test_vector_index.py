@@ -112,6 +112,20 @@ def test_half_a_byte_per_number_takes_less_memory() -> None:
     assert byte - half > 24_000 * 16 / 2 * 0.6
 
 
+@pytest.mark.parametrize("plan", [SMALL, DEEP], ids=["byte", "half a byte"])
+def test_candidates_are_picked_by_whole_numbers_among_some_rows(plan: IndexPlan) -> None:
+    """Of the items that an index was built from, as many of the best as it says, named by their places among all."""
+    items, users = world(30_000)
+    rows = np.flatnonzero(np.arange(len(items)) % 5)
+    index = VectorIndex.build(items[rows], plan=plan, queries=users)
+    fresh = world(10, n_queries=900)[1][600:]
+    best = rows[exact_search(items[rows], fresh, 10).item_index]
+    found = [index.candidates(user, 100, items, rows) for user in fresh]
+    assert all(len(one) == len(set(one.tolist())) <= 100 for one in found)
+    share = np.mean([np.isin(wanted, one).mean() for wanted, one in zip(best, found, strict=True)])
+    assert share >= index.recall - 4 * 0.15 / np.sqrt(200)
+
+
 def test_where_half_a_byte_loses_too_much_a_whole_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wrappers.vector_index._SPARE_FINDS", 1)
     items, users = world(24_000)

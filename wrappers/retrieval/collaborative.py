@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from wrappers.retrieval.source import CandidateSource, Items, Scored, State
@@ -32,13 +31,7 @@ class Collaborative(CandidateSource):
 
     def propose(self, user_index: int, n: int) -> Items:
         """The n best found. See the base."""
-        user = self._users[user_index]
-        wanted = min(n * self._index.spare, self._index.n_items)
-        found = self._index.search(user[np.newaxis], wanted).item_index[0]
-        found = found[found >= 0]
-        if len(found) <= n:
-            return found
-        return found[np.argpartition(-(self._items[found] @ user), n - 1)[:n]]
+        return self._index.candidates(self._users[user_index], n, self._items)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """The index, and what was measured."""

@@ -17,7 +17,7 @@ class New(CandidateSource):
     name = "new"
 
     def __init__(self, model: Scored, state: State | None = None) -> None:
-        self._users = model.user_vectors
+        self._users, self._vectors = model.user_vectors, model.item_vectors
         self._index: VectorIndex | None = None
         self._items: Items = np.flatnonzero(model.known.is_new) if model.with_new else np.empty(0, np.int64)
         if not len(self._items):
@@ -35,8 +35,7 @@ class New(CandidateSource):
         """The n best new ones found. See the base."""
         if self._index is None:
             return self._items
-        found = self._index.search(self._users[user_index][np.newaxis], min(n, len(self._items))).item_index[0]
-        return self._items[found[found >= 0]]
+        return self._index.candidates(self._users[user_index], n, self._vectors, self._items)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """The index, where there is one."""
